@@ -1,0 +1,168 @@
+"""Recoveries of operator passwords, and the tickets that people take over from there."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.fields import EncryptedTextField
+from portal.models import new_public_id
+from portal.secrets import mask_phone
+from terminals.protocol import new_id
+
+NUMBER_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
+
+
+def new_recovery_id() -> str:
+    """`rec_` and 16 random base64url characters."""
+    return new_id("rec")
+
+
+def new_receipt_number() -> str:
+    """A number to read out on the phone, such as R7F3-K229; it names a recovery and proves nothing."""
+    text = "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(8))
+    return f"{text[:4]}-{text[4:]}"
+
+
+class Recovery(models.Model):
+    """One journey of one browser from "I forgot" to a command.
+
+    Until the worker has looked, `merchant` is empty for everybody; for strangers it stays empty and the
+    journey looks the same (design D8).
+    """
+
+    class State(models.TextChoices):
+        STARTED = "started", _("started")
+        PROVING = "proving", _("waiting for the code")
+        PROVED = "proved", _("proved")
+        SETTING = "setting", _("choosing a password")
+        DISPATCHED = "dispatched", _("sent to the terminal")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        ESCALATED = "escalated", _("handed to support")
+        ABANDONED = "abandoned", _("abandoned")
+
+    id = models.CharField(primary_key=True, max_length=20, default=new_recovery_id, editable=False)
+    number = models.CharField(
+        _("receipt number"), max_length=9, unique=True, default=new_receipt_number, editable=False
+    )
+    state = models.CharField(
+        _("state"), max_length=12, choices=State.choices, default=State.STARTED, db_index=True, editable=False
+    )
+    reason = models.CharField(_("reason"), max_length=32, blank=True, default="", editable=False)
+    browser_digest = models.CharField(max_length=64, unique=True, editable=False)
+    identifier = models.CharField(_("what was typed"), max_length=32, editable=False)
+    phone = EncryptedTextField(editable=False)
+    locale = models.CharField(max_length=10, default="zh-hans", editable=False)
+    address_block = models.CharField(max_length=64, blank=True, default="", editable=False)
+    signed_in_user = models.ForeignKey(
+        "portal.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+
+    challenge = models.OneToOneField("portal.Challenge", null=True, blank=True, on_delete=models.PROTECT)
+    resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    merchant = models.ForeignKey(
+        "portal.Merchant", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    terminal = models.ForeignKey(
+        "terminals.Terminal", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    operator_number = models.CharField(_("operator"), max_length=2, blank=True, default="", editable=False)
+    command = models.OneToOneField("terminals.Command", null=True, blank=True, on_delete=models.PROTECT)
+
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True, editable=False)
+    proved_at = models.DateTimeField(_("proved"), null=True, blank=True, editable=False)
+    dispatched_at = models.DateTimeField(_("sent"), null=True, blank=True, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
+    expires_at = models.DateTimeField(db_index=True, editable=False)
+
+    class Meta:
+        verbose_name = _("recovery")
+        verbose_name_plural = _("recoveries")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def masked_phone(self) -> str:
+        """The phone that was typed, with its middle hidden."""
+        return mask_phone(self.phone)
+
+
+class Ticket(models.Model):
+    """A case that a person has to look at."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        WAITING = "waiting", _("waiting for the merchant")
+        CLOSED = "closed", _("closed")
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
+    number = models.CharField(
+        _("ticket number"), max_length=9, unique=True, default=new_receipt_number, editable=False
+    )
+    state = models.CharField(
+        _("state"), max_length=8, choices=State.choices, default=State.OPEN, db_index=True
+    )
+    step = models.CharField(_("failed at"), max_length=24, blank=True, default="")
+    subject = models.CharField(_("subject"), max_length=120)
+    recovery = models.ForeignKey(
+        Recovery, null=True, blank=True, on_delete=models.SET_NULL, related_name="tickets"
+    )
+    merchant = models.ForeignKey(
+        "portal.Merchant", null=True, blank=True, on_delete=models.PROTECT, related_name="tickets"
+    )
+    phone = EncryptedTextField(_("phone to call back"), blank=True, default="")
+    phone_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
+    assignee = models.ForeignKey(
+        "portal.User",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="tickets",
+        verbose_name=_("agent"),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("ticket")
+        verbose_name_plural = _("tickets")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.subject}"
+
+    @property
+    def masked_phone(self) -> str:
+        """Whom to call back, with the middle hidden."""
+        return mask_phone(self.phone)
+
+
+class TicketEntry(models.Model):
+    """One thing said or done on a ticket."""
+
+    class Author(models.TextChoices):
+        MERCHANT = "merchant", _("merchant")
+        STAFF = "staff", _("support")
+        SYSTEM = "system", _("system")
+
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="entries")
+    at = models.DateTimeField(default=timezone.now)
+    author = models.CharField(max_length=10, choices=Author.choices)
+    user = models.ForeignKey(
+        "portal.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    text = models.TextField(_("text"), max_length=4000)
+
+    class Meta:
+        verbose_name = _("entry")
+        verbose_name_plural = _("entries")
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return self.text[:40]
