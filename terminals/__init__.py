@@ -1,0 +1,1 @@
+"""Registered terminals, the commands sent to them, and the protocol they speak."""
