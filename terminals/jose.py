@@ -21,7 +21,7 @@ from joserfc import jwe
 from joserfc.errors import JoseError as LibraryError
 from joserfc.jwk import OKPKey
 
-from terminals.protocol import ENROLL_MAX, TOKEN_MAX, ProtocolError, strict_json
+from terminals.protocol import ENROLL_MAX, KEYSET_MAX, TOKEN_MAX, ProtocolError, strict_json
 
 Jwk = Mapping[str, Any]
 
@@ -226,6 +226,20 @@ def verify_embedded(
         raise JoseError(MALFORMED, "header")
     jwk = validate_public_key(header["jwk"], SIGN)
     return Unverified(kid16(jwk), signed, payload, signature).claims(jwk), jwk
+
+
+def verify_self_vouched(token: str | bytes, typ: str, member: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Claims and key of a JWS signed by a key listed in its own `member` (the first keyset and its roots).
+
+    It proves that the token is whole, not whose it is: the caller compares the key's thumbprint.
+    """
+    unverified = read(token, typ, max_size=KEYSET_MAX)
+    listed = _strict(unb64u(unverified._payload)).get(member)
+    for jwk in listed[:4] if isinstance(listed, list) else ():
+        key = validate_public_key(jwk, SIGN)
+        if kid16(key) == unverified.kid:
+            return unverified.claims(key), key
+    raise JoseError(UNKNOWN_KEY)
 
 
 def _right_form(header: Mapping[str, Any], typ: str, algs: Collection[str]) -> bool:

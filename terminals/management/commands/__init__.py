@@ -1,0 +1,1 @@
+"""Commands of the terminals room, one module each."""
