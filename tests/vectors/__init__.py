@@ -1,0 +1,1 @@
+"""Test vectors that both sides of the terminal protocol must judge alike."""
