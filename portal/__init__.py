@@ -1,0 +1,1 @@
+"""Merchant accounts, messages to people, and the ground the other apps stand on."""

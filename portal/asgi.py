@@ -1,0 +1,33 @@
+"""ASGI entry: the terminals' poll beside Django, in one process (design D10, D10a)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+from django.utils.module_loading import import_string
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+pages = get_asgi_application()
+poll: Any = import_string(settings.POLL_APPLICATION)
+
+
+async def lifespan(receive: Any, send: Any) -> None:
+    """Answer the server's start and stop; the poll lets go of its Redis connections at the end."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Send a poll to the poll callable and everything else to Django."""
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+    elif scope["path"] == settings.POLL_PATH:
+        await poll(scope, receive, send)
+    else:
+        await pages(scope, receive, send)

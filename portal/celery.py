@@ -1,0 +1,126 @@
+"""Celery: it carries work from the web to the workers and remembers nothing (design D1–D3)."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.signals import setup_logging, worker_process_init
+from django.conf import settings
+from django.db import connections
+from kombu import Queue
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+log = structlog.get_logger(__name__)
+BREAKER_S = 5.0
+
+
+def broker_url(redis_url: str) -> str:
+    """The same server as Celery spells it: a Unix socket becomes `redis+socket://`."""
+    if redis_url.startswith("unix://"):
+        return "redis+socket://" + redis_url.removeprefix("unix://")
+    return redis_url
+
+
+TRANSPORT = {
+    "socket_timeout": settings.REDIS_TIMEOUT,
+    "socket_connect_timeout": settings.REDIS_TIMEOUT,
+    # A task of a killed worker comes back within seconds; the sweepers are the guarantee all the same.
+    "visibility_timeout": 30,
+    "unacked_restore_interval": 2,
+    "unacked_restore_throttle": 1,
+    "max_retries": 0,
+    "global_keyprefix": "rekey:celery:",
+}
+SWEEP = {"expires": 2, "queue": "housekeeping"}
+
+app = Celery("rekey")
+app.conf.update(
+    broker_url=broker_url(settings.REDIS_URL),
+    broker_transport_options=TRANSPORT,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    result_backend=None,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_publish_retry=False,
+    task_soft_time_limit=25,
+    task_time_limit=30,
+    task_queues=[Queue("sms"), Queue("commands"), Queue("housekeeping")],
+    task_default_queue="housekeeping",
+    task_routes={"terminals.tasks.deliver": {"queue": "commands"}},
+    worker_prefetch_multiplier=1,
+    worker_concurrency=2,
+    worker_send_task_events=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    timezone="UTC",
+    beat_schedule={
+        "terminals-sweep": {"task": "terminals.tasks.sweep", "schedule": 2.0, "options": SWEEP},
+        "recovery-sweep": {"task": "recovery.tasks.sweep", "schedule": 2.0, "options": SWEEP},
+        "messages-sweep": {"task": "portal.tasks.sweep_messages", "schedule": 2.0, "options": SWEEP},
+    },
+)
+app.autodiscover_tasks(["portal", "terminals", "recovery"])
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Leave the handlers alone: lines go through our redaction, in every process."""
+
+
+@worker_process_init.connect
+def drop_inherited_connections(**_: Any) -> None:
+    """A forked child must not share its parent's database sockets."""
+    connections.close_all()
+
+
+class Breaker:
+    """After a failure, further tries are spared for a while; shared by all threads of a process."""
+
+    def __init__(self, pause_s: float) -> None:
+        self._pause_s = pause_s
+        self._closed_at = 0.0
+        self._lock = threading.Lock()
+
+    def allows(self) -> bool:
+        """Whether a try is worth it now. Of many waiting callers one goes first; the rest see its pause."""
+        with self._lock:
+            if time.monotonic() < self._closed_at:
+                return False
+            # Until this try has succeeded nobody else queues up behind a server that may hang.
+            self._closed_at = time.monotonic() + self._pause_s
+            return True
+
+    def reset(self) -> None:
+        """The try succeeded: the way is free for everybody."""
+        with self._lock:
+            self._closed_at = 0.0
+
+
+breaker = Breaker(BREAKER_S)
+
+
+def nudge(task: Task[Any, Any], ident: str) -> bool:
+    """Ask a worker to run `task(ident)` soon; returns whether the message is known to have gone out.
+
+    A nudge may be lost, late or doubled. That is fine: rows are the truth and the sweepers come by every two
+    seconds, so a broker that is down or hangs costs a request at most about a second, once (design D3).
+    """
+    if not breaker.allows():
+        return False
+    try:
+        task.apply_async(args=(ident,), retry=False)
+    except Exception as error:  # noqa: BLE001 - whatever the transport raises, the sweeper covers it
+        log.warning("nudge_failed", task=task.name, error=type(error).__name__)
+        return False
+    breaker.reset()
+    return True

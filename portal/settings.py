@@ -1,0 +1,198 @@
+"""Every setting of Rekey, each read once from the environment with a type and a safe default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from portal.logs import logging_config
+from portal.redis_server import redis_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.FileAwareEnv()
+
+# ── where and who ────────────────────────────────────────────────────────────────────────────────────────────
+DEBUG = env.bool("DEBUG", default=False)
+REKEY_DEMO = env.bool("REKEY_DEMO", default=False)
+REKEY_ROLE = env.str("REKEY_ROLE", default="manage")
+REKEY_VAR = Path(env.str("REKEY_VAR", default=str(BASE_DIR / "var")))
+REKEY_ORIGIN = env.str("REKEY_ORIGIN", default="http://127.0.0.1:8000").rstrip("/")
+REKEY_HOTLINE = env.str("REKEY_HOTLINE", default="400-000-0000")
+REKEY_TRUSTED_PROXIES = env.int("REKEY_TRUSTED_PROXIES", default=0)
+SECURE = REKEY_ORIGIN.startswith("https://")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(REKEY_ORIGIN).hostname, "127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = [REKEY_ORIGIN]
+
+# ── secrets: empty means "not set", which a system check refuses ──────────────────────────────────────────────
+SECRET_KEY = env.str("SECRET_KEY", default="")
+REKEY_PEPPER = env.str("REKEY_PEPPER", default="")
+REKEY_FIELD_KEY = env.str("REKEY_FIELD_KEY", default="")
+# Only the worker is ever told where the signing key lies (design D6).
+REKEY_ISSUER_KEY_FILE = env.str("REKEY_ISSUER_KEY_FILE", default="")
+
+# ── apps ─────────────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "portal.apps.PortalConfig",
+    "terminals.apps.TerminalsConfig",
+    "recovery.apps.RecoveryConfig",
+    "portal.apps.RekeyAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_otp",
+    "phonenumber_field",
+    "ninja",
+    "csp",
+    "django_structlog",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "portal.middleware.GuardHeadersMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+ASGI_APPLICATION = "portal.asgi.application"
+# The terminals' poll is a plain ASGI callable beside Django; named here because portal imports nothing above it.
+POLL_APPLICATION = "terminals.poll.application"
+POLL_PATH = "/terminal/v1/commands"
+TERMINAL_API = "terminals.api.api"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.middleware.page_facts",
+            ]
+        },
+    }
+]
+
+# ── database: the only truth ─────────────────────────────────────────────────────────────────────────────────
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{REKEY_VAR / 'rekey.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Deferred transactions fail with "database is locked" as soon as two writers meet; immediate ones queue.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;",
+    }
+    DATABASES["default"]["TEST"] = {"NAME": str(REKEY_VAR / "test.sqlite3")}
+else:
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2, "options": "-c statement_timeout=10000 -c lock_timeout=5000"}
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+
+# ── Redis: transport and projection, never memory ────────────────────────────────────────────────────────────
+REDIS_URL = env.str("REDIS_URL", default="") or redis_url(REKEY_VAR)
+REDIS_TIMEOUT = 1.0
+
+# ── people ───────────────────────────────────────────────────────────────────────────────────────────────────
+AUTH_USER_MODEL = "portal.User"
+PASSWORD_HASHERS = ["portal.hashers.RekeyArgon2Hasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "portal:sign_in"
+LOGIN_REDIRECT_URL = "terminals:home"
+LOGOUT_REDIRECT_URL = "portal:signed_out"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+PHONENUMBER_DEFAULT_REGION = "CN"
+PHONENUMBER_DB_FORMAT = "E164"
+
+# ── cookies and headers ──────────────────────────────────────────────────────────────────────────────────────
+COOKIE_PREFIX = "__Host-" if SECURE else ""
+SESSION_COOKIE_NAME = COOKIE_PREFIX + "rekey_session"
+SESSION_COOKIE_AGE = 8 * 3600
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_NAME = COOKIE_PREFIX + "rekey_csrf"
+CSRF_FAILURE_VIEW = "portal.views.csrf_failure"
+RECOVERY_COOKIE_NAME = COOKIE_PREFIX + "rekey_recovery"
+LANGUAGE_COOKIE_NAME = "rekey_lang"
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = SECURE
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^terminal/"]
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if REKEY_TRUSTED_PROXIES else None
+SECURE_REFERRER_POLICY = "no-referrer"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+
+# ── words and time ───────────────────────────────────────────────────────────────────────────────────────────
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("简体中文")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_TZ = True
+TIME_ZONE = env.str("REKEY_TIME_ZONE", default="Asia/Shanghai")
+
+# ── static files ─────────────────────────────────────────────────────────────────────────────────────────────
+STATIC_URL = "/static/"
+STATIC_ROOT = env.str("REKEY_STATIC", default=str(REKEY_VAR / "static"))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": env.str("REKEY_STATICFILES", default="whitenoise.storage.CompressedManifestStaticFilesStorage")
+    },
+}
+
+# ── text messages ────────────────────────────────────────────────────────────────────────────────────────────
+SMS_GATEWAY = env.str("SMS_GATEWAY", default="console")
+SMS_CONSOLE_FILE = Path(env.str("SMS_CONSOLE_FILE", default=str(REKEY_VAR / "sms.log")))
+TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
+TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+TWILIO_FROM = env.str("TWILIO_FROM", default="")
+TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
+TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
+TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
+
+# ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ────────────
+REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = logging_config(LOG_LEVEL)

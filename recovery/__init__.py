@@ -1,0 +1,1 @@
+"""The self-service "forgot operator password" journey, and the tickets it can end in."""
