@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import structlog
-from celery import Celery, Task
+from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 from django.conf import settings
 from django.db import connections
@@ -56,7 +56,11 @@ app.conf.update(
     task_time_limit=30,
     task_queues=[Queue("sms"), Queue("commands"), Queue("housekeeping")],
     task_default_queue="housekeeping",
-    task_routes={"terminals.tasks.deliver": {"queue": "commands"}},
+    task_routes={
+        "portal.tasks.send_message": {"queue": "sms"},
+        "recovery.tasks.resolve": {"queue": "sms"},
+        "terminals.tasks.deliver": {"queue": "commands"},
+    },
     worker_prefetch_multiplier=1,
     worker_concurrency=2,
     worker_send_task_events=False,
@@ -109,8 +113,10 @@ class Breaker:
 breaker = Breaker(BREAKER_S)
 
 
-def nudge(task: Task[Any, Any], ident: str) -> bool:
-    """Ask a worker to run `task(ident)` soon; returns whether the message is known to have gone out.
+def nudge(task: str, ident: str) -> bool:
+    """Ask a worker to run the task of this name with `ident`; returns whether that is known to have gone out.
+
+    By name, because tasks import verbs and never the other way round.
 
     A nudge may be lost, late or doubled. That is fine: rows are the truth and the sweepers come by every two
     seconds, so a broker that is down or hangs costs a request at most about a second, once (design D3).
@@ -118,9 +124,9 @@ def nudge(task: Task[Any, Any], ident: str) -> bool:
     if not breaker.allows():
         return False
     try:
-        task.apply_async(args=(ident,), retry=False)
+        app.send_task(task, args=(ident,), retry=False)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises, the sweeper covers it
-        log.warning("nudge_failed", task=task.name, error=type(error).__name__)
+        log.warning("nudge_failed", task=task, error=type(error).__name__)
         return False
     breaker.reset()
     return True
