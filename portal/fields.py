@@ -8,7 +8,6 @@ from django.db import models
 
 from portal.secrets import decrypt, encrypt
 
-
 if TYPE_CHECKING:
     PlainTextField = models.TextField[str, str]
 else:

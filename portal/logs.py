@@ -1,4 +1,4 @@
-"""Structured log lines, with everything that could be a secret or a person taken out before they are written."""
+"""Structured log lines, with every possible secret and person taken out before they are written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ SHAPES = (
     re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+"),
     re.compile(r"(?i)bearer\s+\S+"),
 )
-QUIET = ("twilio", "urllib3", "uvicorn.access", "asyncio", "kombu", "amqp", "celery.worker.strategy", "celery.app.trace")
+QUIET = (
+    "twilio",
+    "urllib3",
+    "uvicorn.access",
+    "asyncio",
+    "kombu",
+    "amqp",
+    "celery.worker.strategy",
+    "celery.app.trace",
+)
 
 
 def scrub_text(text: str) -> str:
@@ -64,7 +73,7 @@ SHARED: list[structlog.types.Processor] = [
 
 
 def logging_config(level: str) -> dict[str, Any]:
-    """The LOGGING dictionary: one JSON line per event on standard error; talkative libraries kept at WARNING."""
+    """The LOGGING dictionary: one JSON line per event on standard error; talkative libraries are hushed."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from hashlib import sha256
 from pathlib import Path
 
 # A Unix socket path longer than this cannot be bound (sun_path in unix(7), less the closing NUL).
 SOCKET_PATH_MAX = 107
+START_WITHIN_S = 10.0
 
 
 class NoRedisServer(RuntimeError):
@@ -19,7 +22,7 @@ class NoRedisServer(RuntimeError):
 
 
 def socket_path(var: Path) -> Path:
-    """Where the embedded server listens: inside `var`, or in the temp folder when that path is too long."""
+    """Where the embedded server listens: inside `var`, or the temp folder when that path is too long."""
     path = var / "redis.sock"
     if len(str(path)) <= SOCKET_PATH_MAX:
         return path
@@ -47,7 +50,7 @@ def server_binary() -> str:
     if on_path := shutil.which("redis-server") or shutil.which("valkey-server"):
         return on_path
     raise NoRedisServer(
-        "No server that speaks Redis was found: set REDIS_URL to one, or install one (apt-get install redis-server)."
+        "No server that speaks Redis was found: set REDIS_URL or install one (apt-get install redis-server)."
     )
 
 
@@ -71,5 +74,30 @@ def start(var: Path, log: Path) -> subprocess.Popen[bytes]:
     socket_path(var).unlink(missing_ok=True)
     with log.open("ab") as out:
         return subprocess.Popen(
-            server_command(var), stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
+            server_command(var),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
+
+
+def answers(var: Path) -> bool:
+    """Whether a server answers PING on the embedded socket within a second."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(socket_path(var)))
+            probe.sendall(b"PING\r\n")
+            return probe.recv(16).startswith(b"+PONG")
+        except OSError:
+            return False
+
+
+def wait_until_ready(var: Path, process: subprocess.Popen[bytes]) -> None:
+    """Return when the started server answers. Raises NoRedisServer when it ends or stays silent."""
+    deadline = time.monotonic() + START_WITHIN_S
+    while not answers(var):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise NoRedisServer(f"{server_binary()} did not start; its log is in {var}.")
+        time.sleep(0.02)

@@ -49,7 +49,9 @@ def decrypt(blob: str, context: str) -> str:
         raise Unreadable("unknown version of a sealed value")
     try:
         raw = base64.urlsafe_b64decode(blob.removeprefix(VERSION))
-        opened = _cipher(settings.REKEY_FIELD_KEY).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode())
+        opened = _cipher(settings.REKEY_FIELD_KEY).decrypt(
+            raw[:NONCE_BYTES], raw[NONCE_BYTES:], context.encode()
+        )
     except (InvalidTag, ValueError) as error:
         raise Unreadable("a sealed value does not open here") from error
     return opened.decode()

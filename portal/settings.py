@@ -15,7 +15,7 @@ from portal.redis_server import redis_url
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
 
-# ── where and who ────────────────────────────────────────────────────────────────────────────────────────────
+# ── where and who ───────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = env.bool("DEBUG", default=False)
 REKEY_DEMO = env.bool("REKEY_DEMO", default=False)
 REKEY_ROLE = env.str("REKEY_ROLE", default="manage")
@@ -27,14 +27,14 @@ SECURE = REKEY_ORIGIN.startswith("https://")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(REKEY_ORIGIN).hostname, "127.0.0.1", "localhost"])
 CSRF_TRUSTED_ORIGINS = [REKEY_ORIGIN]
 
-# ── secrets: empty means "not set", which a system check refuses ──────────────────────────────────────────────
+# ── secrets: empty means "not set", which a system check refuses ────────────────────────────────────────────
 SECRET_KEY = env.str("SECRET_KEY", default="")
 REKEY_PEPPER = env.str("REKEY_PEPPER", default="")
 REKEY_FIELD_KEY = env.str("REKEY_FIELD_KEY", default="")
 # Only the worker is ever told where the signing key lies (design D6).
 REKEY_ISSUER_KEY_FILE = env.str("REKEY_ISSUER_KEY_FILE", default="")
 
-# ── apps ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── apps ────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
     "portal.apps.PortalConfig",
     "terminals.apps.TerminalsConfig",
@@ -70,7 +70,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 ASGI_APPLICATION = "portal.asgi.application"
-# The terminals' poll is a plain ASGI callable beside Django; named here because portal imports nothing above it.
+# The terminals' poll is a plain ASGI callable beside Django; named, because portal imports nothing above it.
 POLL_APPLICATION = "terminals.poll.application"
 POLL_PATH = "/terminal/v1/commands"
 TERMINAL_API = "terminals.api.api"
@@ -91,7 +91,7 @@ TEMPLATES = [
     }
 ]
 
-# ── database: the only truth ─────────────────────────────────────────────────────────────────────────────────
+# ── database: the only truth ────────────────────────────────────────────────────────────────────────────────
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{REKEY_VAR / 'rekey.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Deferred transactions fail with "database is locked" as soon as two writers meet; immediate ones queue.
@@ -102,15 +102,18 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     DATABASES["default"]["TEST"] = {"NAME": str(REKEY_VAR / "test.sqlite3")}
 else:
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2, "options": "-c statement_timeout=10000 -c lock_timeout=5000"}
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 2,
+        "options": "-c statement_timeout=10000 -c lock_timeout=5000",
+    }
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 
-# ── Redis: transport and projection, never memory ────────────────────────────────────────────────────────────
+# ── Redis: transport and projection, never memory ───────────────────────────────────────────────────────────
 REDIS_URL = env.str("REDIS_URL", default="") or redis_url(REKEY_VAR)
 REDIS_TIMEOUT = 1.0
 
-# ── people ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── people ──────────────────────────────────────────────────────────────────────────────────────────────────
 AUTH_USER_MODEL = "portal.User"
 PASSWORD_HASHERS = ["portal.hashers.RekeyArgon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -126,7 +129,7 @@ OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 PHONENUMBER_DEFAULT_REGION = "CN"
 PHONENUMBER_DB_FORMAT = "E164"
 
-# ── cookies and headers ──────────────────────────────────────────────────────────────────────────────────────
+# ── cookies and headers ─────────────────────────────────────────────────────────────────────────────────────
 COOKIE_PREFIX = "__Host-" if SECURE else ""
 SESSION_COOKIE_NAME = COOKIE_PREFIX + "rekey_session"
 SESSION_COOKIE_AGE = 8 * 3600
@@ -163,25 +166,27 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 
-# ── words and time ───────────────────────────────────────────────────────────────────────────────────────────
+# ── words and time ──────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "zh-hans"
 LANGUAGES = [("zh-hans", _("简体中文")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 TIME_ZONE = env.str("REKEY_TIME_ZONE", default="Asia/Shanghai")
 
-# ── static files ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── static files ────────────────────────────────────────────────────────────────────────────────────────────
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("REKEY_STATIC", default=str(REKEY_VAR / "static"))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": env.str("REKEY_STATICFILES", default="whitenoise.storage.CompressedManifestStaticFilesStorage")
+        "BACKEND": env.str(
+            "REKEY_STATICFILES", default="whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
     },
 }
 
-# ── text messages ────────────────────────────────────────────────────────────────────────────────────────────
+# ── text messages ───────────────────────────────────────────────────────────────────────────────────────────
 SMS_GATEWAY = env.str("SMS_GATEWAY", default="console")
 SMS_CONSOLE_FILE = Path(env.str("SMS_CONSOLE_FILE", default=str(REKEY_VAR / "sms.log")))
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
@@ -191,7 +196,7 @@ TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
 TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
 TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
 
-# ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ────────────
+# ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ──────────
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
