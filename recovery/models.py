@@ -62,7 +62,9 @@ class Recovery(models.Model):
         "portal.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
 
-    challenge = models.OneToOneField("portal.Challenge", null=True, blank=True, on_delete=models.PROTECT)
+    challenge = models.OneToOneField("portal.Challenge", on_delete=models.PROTECT, editable=False)
+    # How many of the challenge's send slots the worker has dealt with; below `challenge.sends` one is owed.
+    texts_settled = models.PositiveSmallIntegerField(default=0, editable=False)
     resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
     merchant = models.ForeignKey(
         "portal.Merchant", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -94,7 +96,7 @@ class Recovery(models.Model):
 
 
 class Ticket(models.Model):
-    """A case that a person has to look at."""
+    """A case that a person has to look at. It proves nothing: whatever it says was typed by somebody."""
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
@@ -108,7 +110,7 @@ class Ticket(models.Model):
     state = models.CharField(
         _("state"), max_length=8, choices=State.choices, default=State.OPEN, db_index=True
     )
-    step = models.CharField(_("failed at"), max_length=24, blank=True, default="")
+    step = models.CharField(_("got stuck at"), max_length=24, blank=True, default="")
     subject = models.CharField(_("subject"), max_length=120)
     recovery = models.ForeignKey(
         Recovery, null=True, blank=True, on_delete=models.SET_NULL, related_name="tickets"
