@@ -88,26 +88,35 @@ def drop_inherited_connections(**_: Any) -> None:
 
 
 class Breaker:
-    """After a failure, further tries are spared for a while; shared by all threads of a process."""
+    """Spares a server that does not answer: after a failure everybody pauses, and nobody joins a slow queue.
+
+    Shared by all threads of a process. While one try has been out for longer than `PATIENCE_S` others do not
+    line up behind it, so a hanging broker costs one caller its time-out and nobody else anything.
+    """
+
+    PATIENCE_S = 0.2
 
     def __init__(self, pause_s: float) -> None:
         self._pause_s = pause_s
-        self._closed_at = 0.0
+        self._paused_until = 0.0
+        self._oldest_try: float | None = None
         self._lock = threading.Lock()
 
     def allows(self) -> bool:
-        """Whether a try is worth it now. Of many waiting callers one goes first; the rest see its pause."""
+        """Whether a try is worth it now; if so, it counts as begun."""
+        now = time.monotonic()
         with self._lock:
-            if time.monotonic() < self._closed_at:
+            waiting = self._oldest_try is not None and now - self._oldest_try > self.PATIENCE_S
+            if now < self._paused_until or waiting:
                 return False
-            # Until this try has succeeded nobody else queues up behind a server that may hang.
-            self._closed_at = time.monotonic() + self._pause_s
+            self._oldest_try = self._oldest_try or now
             return True
 
-    def reset(self) -> None:
-        """The try succeeded: the way is free for everybody."""
+    def ended(self, *, well: bool) -> None:
+        """A try ended; a bad end pauses everybody."""
         with self._lock:
-            self._closed_at = 0.0
+            self._oldest_try = None
+            self._paused_until = 0.0 if well else time.monotonic() + self._pause_s
 
 
 breaker = Breaker(BREAKER_S)
@@ -126,7 +135,8 @@ def nudge(task: str, ident: str) -> bool:
     try:
         app.send_task(task, args=(ident,), retry=False)
     except Exception as error:  # noqa: BLE001 - whatever the transport raises, the sweeper covers it
+        breaker.ended(well=False)
         log.warning("nudge_failed", task=task, error=type(error).__name__)
         return False
-    breaker.reset()
+    breaker.ended(well=True)
     return True
