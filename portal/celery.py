@@ -1,10 +1,8 @@
-"""Celery: it carries work from the web to the workers and remembers nothing (design D1–D3)."""
+"""Celery: it carries work from the web to the workers and remembers nothing (design D1 to D3)."""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 from typing import Any
 
 import structlog
@@ -12,12 +10,13 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_init
 from django.conf import settings
 from django.db import connections
-from kombu import Queue
+from kombu.entity import Queue
+
+from portal.breaker import Breaker, Resting
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 log = structlog.get_logger(__name__)
-BREAKER_S = 5.0
 
 
 def broker_url(redis_url: str) -> str:
@@ -37,7 +36,19 @@ TRANSPORT = {
     "max_retries": 0,
     "global_keyprefix": "rekey:celery:",
 }
+QUEUES = ("sms", "commands", "housekeeping")
+ROUTES = {
+    "portal.tasks.send_message": {"queue": "sms"},
+    "recovery.tasks.resolve": {"queue": "sms"},
+    "terminals.tasks.deliver": {"queue": "commands"},
+}
+# A sweep that could not start before the next one is due has nothing left to do.
 SWEEP = {"expires": 2, "queue": "housekeeping"}
+SCHEDULE = {
+    "terminals-sweep": {"task": "terminals.tasks.sweep", "schedule": 2.0, "options": SWEEP},
+    "recovery-sweep": {"task": "recovery.tasks.sweep", "schedule": 2.0, "options": SWEEP},
+    "messages-sweep": {"task": "portal.tasks.sweep_messages", "schedule": 2.0, "options": SWEEP},
+}
 
 app = Celery("rekey")
 app.conf.update(
@@ -54,24 +65,16 @@ app.conf.update(
     task_publish_retry=False,
     task_soft_time_limit=25,
     task_time_limit=30,
-    task_queues=[Queue("sms"), Queue("commands"), Queue("housekeeping")],
+    task_queues=[Queue(name) for name in QUEUES],
     task_default_queue="housekeeping",
-    task_routes={
-        "portal.tasks.send_message": {"queue": "sms"},
-        "recovery.tasks.resolve": {"queue": "sms"},
-        "terminals.tasks.deliver": {"queue": "commands"},
-    },
+    task_routes=ROUTES,
     worker_prefetch_multiplier=1,
     worker_concurrency=2,
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     timezone="UTC",
-    beat_schedule={
-        "terminals-sweep": {"task": "terminals.tasks.sweep", "schedule": 2.0, "options": SWEEP},
-        "recovery-sweep": {"task": "recovery.tasks.sweep", "schedule": 2.0, "options": SWEEP},
-        "messages-sweep": {"task": "portal.tasks.sweep_messages", "schedule": 2.0, "options": SWEEP},
-    },
+    beat_schedule=SCHEDULE,
 )
 app.autodiscover_tasks(["portal", "terminals", "recovery"])
 
@@ -87,39 +90,7 @@ def drop_inherited_connections(**_: Any) -> None:
     connections.close_all()
 
 
-class Breaker:
-    """Spares a server that does not answer: after a failure everybody pauses, and nobody joins a slow queue.
-
-    Shared by all threads of a process. While one try has been out for longer than `PATIENCE_S` others do not
-    line up behind it, so a hanging broker costs one caller its time-out and nobody else anything.
-    """
-
-    PATIENCE_S = 0.2
-
-    def __init__(self, pause_s: float) -> None:
-        self._pause_s = pause_s
-        self._paused_until = 0.0
-        self._oldest_try: float | None = None
-        self._lock = threading.Lock()
-
-    def allows(self) -> bool:
-        """Whether a try is worth it now; if so, it counts as begun."""
-        now = time.monotonic()
-        with self._lock:
-            waiting = self._oldest_try is not None and now - self._oldest_try > self.PATIENCE_S
-            if now < self._paused_until or waiting:
-                return False
-            self._oldest_try = self._oldest_try or now
-            return True
-
-    def ended(self, *, well: bool) -> None:
-        """A try ended; a bad end pauses everybody."""
-        with self._lock:
-            self._oldest_try = None
-            self._paused_until = 0.0 if well else time.monotonic() + self._pause_s
-
-
-breaker = Breaker(BREAKER_S)
+breaker = Breaker(pause_s=5)
 
 
 def nudge(task: str, ident: str) -> bool:
@@ -130,13 +101,12 @@ def nudge(task: str, ident: str) -> bool:
     A nudge may be lost, late or doubled. That is fine: rows are the truth and the sweepers come by every two
     seconds, so a broker that is down or hangs costs a request at most about a second, once (design D3).
     """
-    if not breaker.allows():
-        return False
     try:
-        app.send_task(task, args=(ident,), retry=False)
+        with breaker.guard():
+            app.send_task(task, args=(ident,), retry=False)
+    except Resting:
+        return False
     except Exception as error:  # noqa: BLE001 - whatever the transport raises, the sweeper covers it
-        breaker.ended(well=False)
         log.warning("nudge_failed", task=task, error=type(error).__name__)
         return False
-    breaker.ended(well=True)
     return True
