@@ -1,5 +1,7 @@
 """The recovery app."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -9,3 +11,7 @@ class RecoveryConfig(AppConfig):
 
     name = "recovery"
     verbose_name = _("Recovery and support")
+
+    def ready(self) -> None:
+        """Start to listen for commands that end."""
+        import_module("recovery.closing")

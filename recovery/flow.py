@@ -1,0 +1,378 @@
+"""The journey of one recovery, step by step. Only this module moves `Recovery.state`.
+
+A step is one conditional UPDATE: it happens when the row still is where the step begins, is alive, and is
+about the very terminal and operator the caller saw; otherwise it has not happened (design D15). What is
+posted never says whom a step is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+
+from portal import challenges
+from portal.audit import Tag, record
+from portal.celery import nudge
+from portal.limits import take
+from portal.messaging.outbox import queue_message
+from portal.models import Merchant, User
+from portal.secrets import keyed_digest
+from recovery.authority import NotAllowed, actor_of, authorise, note, terminals_of
+from recovery.binding import digest_of, new_token
+from recovery.identity import merchant_for
+from recovery.models import Recovery
+from terminals import commands
+from terminals.models import Command, Terminal
+
+State = Recovery.State
+PURPOSE = "recovery"
+LIFE = timedelta(minutes=30)
+STATUS_LIFE = timedelta(hours=72)
+PROOF_LIFE = timedelta(minutes=15)
+# A person waits for a text message about this long; after it, only the person can ask again.
+ATTENTION = timedelta(seconds=60)
+
+PROVING = (State.STARTED, State.PROVING)
+CHOOSING = (State.PROVED, State.SETTING)
+UNFINISHED = (*PROVING, *CHOOSING)
+# Why a password that was set did not come into force, where setting another one can help.
+SET_AGAIN = frozenset(
+    {"key_changed", "policy_rejected", "open_failed", "inner_mismatch", "wrong_key", "expired"}
+)
+
+
+class OutOfStep(Exception):
+    """The recovery is not, or no longer, where this step begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asked for on the first page, already normalised."""
+
+    identifier: str
+    phone: str
+    locale: str
+    block: str
+    user: User | None = None
+    terminal: Terminal | None = None
+    operator_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What became of a typed code, and on success the browser's new cookie."""
+
+    outcome: challenges.Outcome
+    token: str | None = None
+
+
+# ── identify ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start(asked: Asked, token: str) -> Recovery:
+    """Store what was asked and leave the rest to a worker; the same rows for everybody (design D8).
+
+    The first text's slot is taken here, so that the cool-down runs from this moment whoever it was. A token
+    that is known already returns the recovery it belongs to and sends nothing.
+    """
+    try:
+        with transaction.atomic():
+            return _create(asked, token)
+    except IntegrityError:
+        return Recovery.objects.get(browser_digest=digest_of(token))
+
+
+def _create(asked: Asked, token: str) -> Recovery:
+    recovery = Recovery(
+        browser_digest=digest_of(token),
+        identifier=asked.identifier,
+        phone=asked.phone,
+        locale=asked.locale,
+        address_block=asked.block,
+        signed_in_user=asked.user,
+        terminal=asked.terminal,
+        operator_number=asked.operator_number,
+        expires_at=timezone.now() + LIFE,
+    )
+    recovery.challenge = challenges.open_challenge(PURPOSE, _subject(recovery), asked.phone)
+    recovery.save(force_insert=True)
+    challenges.take_send(recovery.challenge.id)
+    note(Tag.RECOVERY_STARTED, recovery)
+    transaction.on_commit(partial(nudge, "recovery.tasks.resolve", recovery.id))
+    return recovery
+
+
+def resolve(recovery_id: str) -> bool:
+    """Decide, in a worker, whom a new recovery is about, and send the first code; whether this call did.
+
+    Strangers move on like everybody else: without a merchant, and without a text.
+    """
+    recovery = _with_people().filter(pk=recovery_id, state=State.STARTED).first()
+    if recovery is None:
+        return False
+    merchant = merchant_for(recovery)
+    if merchant is not None and not _may_text(recovery, merchant):
+        merchant = None
+    with transaction.atomic():
+        moved = Recovery.objects.filter(pk=recovery_id, state=State.STARTED).update(
+            state=State.PROVING,
+            merchant=merchant,
+            resolved_at=timezone.now(),
+            texts_settled=recovery.challenge.sends,
+        )
+        if moved and merchant is not None:
+            queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
+    return moved == 1
+
+
+def resend(recovery: Recovery) -> bool:
+    """Take the next slot for the same code, if one is free; a worker does the rest. Whether one was taken."""
+    if recovery.state not in PROVING:
+        return False
+    with transaction.atomic():
+        taken = challenges.take_send(recovery.challenge_id)
+        if taken:
+            transaction.on_commit(partial(nudge, "recovery.tasks.resolve", recovery.id))
+    return taken
+
+
+def send_owed(recovery_id: str) -> bool:
+    """Send the code again for a slot that was taken but not dealt with yet; whether this call did."""
+    recovery = _with_people().filter(pk=recovery_id, state=State.PROVING).first()
+    if recovery is None or recovery.merchant is None or recovery.texts_settled >= recovery.challenge.sends:
+        return False
+    allowed = _may_text(recovery, recovery.merchant)
+    with transaction.atomic():
+        mine = Recovery.objects.filter(pk=recovery_id, texts_settled=recovery.texts_settled)
+        won = mine.update(texts_settled=recovery.challenge.sends) == 1
+        if won and allowed:
+            queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
+    return won
+
+
+def _may_text(recovery: Recovery, merchant: Merchant) -> bool:
+    guards = (
+        ("sms-per-phone", recovery.phone),
+        ("sms-per-merchant", merchant.number),
+        ("sms-per-block", recovery.phone[:-4]),
+        ("sms-per-address", recovery.address_block),
+        ("sms-overall", ""),
+    )
+    for name, key in guards:
+        if not take(name, key).ok:
+            record(Tag.RECOVERY_REFUSED, actor="worker", merchant=merchant, subject=recovery.id, limit=name)
+            return False
+    return True
+
+
+# ── prove ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def prove(recovery: Recovery, text: str) -> Proof:
+    """Judge a typed code. A stranger's attempt is spent, answered and timed like anybody's.
+
+    On success the browser gets a new cookie and the old one is worth nothing, so that a cookie planted
+    before the proof proves nothing after it.
+    """
+    known = recovery.state == State.PROVING and recovery.merchant_id is not None
+    outcome = challenges.check(recovery.challenge_id, PURPOSE, _subject(recovery), text, accept=known)
+    if not outcome.ok:
+        return Proof(outcome)
+    token, now = new_token(), timezone.now()
+    moved = _at(recovery, State.PROVING).update(
+        state=State.PROVED, browser_digest=digest_of(token), proved_at=now, expires_at=now + LIFE
+    )
+    if moved != 1:
+        raise OutOfStep
+    note(Tag.RECOVERY_PROVED, recovery)
+    return Proof(outcome, token)
+
+
+# ── choose ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def choose_terminal(recovery: Recovery, terminal_id: str) -> None:
+    """Say which terminal; a choice of operator made before is forgotten. Raises NotAllowed, OutOfStep."""
+    terminal = terminals_of(recovery).filter(pk=terminal_id).first()
+    if terminal is None:
+        raise NotAllowed("terminal")
+    _step(recovery, *CHOOSING, state=State.PROVED, terminal=terminal, operator_number="")
+
+
+def choose_operator(recovery: Recovery, number: str) -> None:
+    """Say whose password. Raises NotAllowed when a gate is shut, without having moved, and OutOfStep."""
+    if recovery.terminal_id is None:
+        raise OutOfStep
+    authorise(recovery, number)
+    _step(recovery, *CHOOSING, state=State.SETTING, operator_number=number)
+
+
+def remembered(recovery: Recovery) -> None:
+    """The list of operators was all that was needed: the journey ends here. Raises OutOfStep."""
+    _step(recovery, *CHOOSING, state=State.DONE, reason="remembered", finished_at=timezone.now())
+
+
+# ── set ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_password(recovery: Recovery, password: str) -> Command:
+    """Send the new password to the terminal, sealed on the way. Raises as `_dispatch` does."""
+    return _dispatch(recovery, password)
+
+
+def let_them_choose(recovery: Recovery) -> Command:
+    """Let the operator choose at the terminal; no secret travels (design D5). Raises as `_dispatch` does."""
+    return _dispatch(recovery, None)
+
+
+def _dispatch(recovery: Recovery, password: str | None) -> Command:
+    """One step and one command, or neither. Raises NotAllowed, OutOfStep, commands.CannotIssue."""
+    terminal = authorise(recovery, recovery.operator_number)
+    now = timezone.now()
+    with transaction.atomic():
+        _step(
+            recovery, State.SETTING, state=State.DISPATCHED, dispatched_at=now, expires_at=now + STATUS_LIFE
+        )
+        command = commands.issue(
+            terminal,
+            Command.Kind.SET_CREDENTIAL,
+            operator_number=recovery.operator_number,
+            sealed_password=password,
+            choose=password is None,
+            requested_by=actor_of(recovery),
+            recovery_ref=recovery.id,
+        )
+        Recovery.objects.filter(pk=recovery.pk).update(command=command)
+        record(
+            Tag.RECOVERY_DISPATCHED, actor=actor_of(recovery), merchant=recovery.merchant, subject=recovery.id
+        )
+    return command
+
+
+def withdraw(recovery: Recovery) -> bool:
+    """Ask for the command back; whether that was still possible."""
+    if recovery.state != State.DISPATCHED or recovery.command_id is None:
+        return False
+    return commands.cancel(recovery.command_id, actor_of(recovery))
+
+
+def may_set_again(recovery: Recovery, now: datetime) -> bool:
+    """Whether the proof is fresh enough to set another password after one that did not come into force."""
+    fresh = recovery.proved_at is not None and recovery.proved_at > now - PROOF_LIFE
+    return fresh and recovery.state == State.FAILED and recovery.reason in SET_AGAIN
+
+
+def set_again(recovery: Recovery) -> None:
+    """Go back to choosing a password with the same proof. Raises OutOfStep when it is too old, or useless."""
+    now = timezone.now()
+    if not may_set_again(recovery, now):
+        raise OutOfStep
+    _step(
+        recovery,
+        State.FAILED,
+        state=State.SETTING,
+        reason="",
+        command=None,
+        dispatched_at=None,
+        finished_at=None,
+        expires_at=now + PROOF_LIFE,
+    )
+
+
+# ── end ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def close(command: Command, hotline: str) -> bool:
+    """Note how the command of a recovery ended, and tell the phone about a changed password, once.
+
+    A receipt may come late: what had failed is then done after all.
+    """
+    applied = command.state == Command.State.APPLIED
+    open_states = (State.DISPATCHED, State.FAILED) if applied else (State.DISPATCHED,)
+    recovery = _with_people().filter(command_id=command.pk, state__in=open_states).first()
+    if recovery is None:
+        return False
+    state = State.DONE if applied else State.FAILED
+    reason = "" if applied else command.reason or command.state
+    with transaction.atomic():
+        mine = Recovery.objects.filter(pk=recovery.pk, command_id=command.pk, state=recovery.state)
+        if mine.update(state=state, reason=reason, finished_at=timezone.now()) != 1:
+            return False
+        record(
+            Tag.RECOVERY_FINISHED,
+            actor="terminal",
+            merchant=recovery.merchant,
+            subject=recovery.id,
+            state=state,
+        )
+        if applied:
+            facts = {
+                "operator": command.operator_number,
+                "terminal": command.terminal.number,
+                "hotline": hotline,
+            }
+            queue_message("applied", recovery.phone, recovery.locale, facts=facts)
+    return True
+
+
+def give_up_expired(now: datetime) -> int:
+    """End journeys nobody finished in time; those with a ticket are with support. Returns how many."""
+    over = Recovery.objects.filter(state__in=UNFINISHED, expires_at__lte=now)
+    with_ticket = Recovery.objects.filter(state__in=UNFINISHED, tickets__isnull=False).values("pk")
+    handed = over.filter(pk__in=with_ticket).update(state=State.ESCALATED, finished_at=now)
+    return handed + over.update(state=State.ABANDONED, finished_at=now)
+
+
+def waiting_for_worker(now: datetime) -> list[str]:
+    """Recoveries whose nudge may have been lost: not looked at yet, or owed a text, and still worth it."""
+    young = Recovery.objects.filter(challenge__last_sent_at__gt=now - ATTENTION)
+    new = young.filter(state=State.STARTED, created_at__lt=now - timedelta(seconds=2))
+    owed = young.filter(state=State.PROVING, merchant__isnull=False, texts_settled__lt=F("challenge__sends"))
+    return list((new | owed).values_list("pk", flat=True)[:200])
+
+
+def unnoticed_endings() -> QuerySet[Command]:
+    """Commands that ended while their recovery does not say so."""
+    ended = Command.objects.filter(state__in=commands.FINAL, recovery__state=State.DISPATCHED)
+    late = Command.objects.filter(state=Command.State.APPLIED, recovery__state=State.FAILED)
+    return (ended | late).select_related("terminal")[:200]
+
+
+# ── small parts ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def subject_mark(recovery: Recovery) -> str:
+    """A short mark of terminal and operator for a form, so that an old tab cannot speak about new ones."""
+    return keyed_digest(
+        "recovery-subject", recovery.id, recovery.terminal_id or "", recovery.operator_number
+    )[:16]
+
+
+def _with_people() -> QuerySet[Recovery]:
+    return Recovery.objects.select_related("challenge", "merchant", "signed_in_user")
+
+
+def _at(recovery: Recovery, *states: Recovery.State) -> QuerySet[Recovery]:
+    """The row, if it is in one of the states, alive, and about what the caller saw."""
+    return Recovery.objects.filter(
+        pk=recovery.pk,
+        state__in=states,
+        expires_at__gt=timezone.now(),
+        merchant_id=recovery.merchant_id,
+        terminal_id=recovery.terminal_id,
+        operator_number=recovery.operator_number,
+    )
+
+
+def _step(recovery: Recovery, *states: Recovery.State, **facts: object) -> None:
+    if _at(recovery, *states).update(**facts) != 1:
+        raise OutOfStep
+
+
+def _subject(recovery: Recovery) -> str:
+    return f"recovery:{recovery.id}"

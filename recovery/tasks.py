@@ -1,0 +1,28 @@
+"""Celery doors of recovery: one opaque id in, no logic here."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from portal.celery import nudge
+from recovery import flow
+
+
+@shared_task(queue="sms")
+def resolve(recovery_id: str) -> None:
+    """Look at a recovery that waits for a worker: decide who it is about, or send what is owed."""
+    if not flow.resolve(recovery_id):
+        flow.send_owed(recovery_id)
+
+
+@shared_task(queue="housekeeping")
+def sweep() -> None:
+    """Offer again what a lost nudge left lying, end what is over, and note endings nobody noticed."""
+    now = timezone.now()
+    for recovery_id in flow.waiting_for_worker(now):
+        nudge("recovery.tasks.resolve", recovery_id)
+    flow.give_up_expired(now)
+    for command in flow.unnoticed_endings():
+        flow.close(command, settings.REKEY_HOTLINE)

@@ -1,0 +1,94 @@
+"""Cases for people: opened where somebody got stuck, worked on by support."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from portal.audit import Tag, record
+from portal.limits import take
+from portal.models import User, phone_digest
+from recovery.models import Recovery, Ticket, TicketEntry
+
+OPEN_AT_ONCE = 3
+HIDDEN = "••••"
+# Four digits or more in a row, single spaces and hyphens between them forgiven, may be a password, a code, an
+# identity card or a phone; whatever they were, a case does not need them.
+SECRET_LIKE = re.compile(r"[0-9０-９](?:[ \u00a0\u3000-]?[0-9０-９]){3,}[Xx]?")
+
+
+class TooManyTickets(Exception):
+    """This phone has as many open cases as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What somebody says is wrong: where they stood, whom to call, and what happened."""
+
+    step: str
+    subject: str
+    phone: str
+    text: str
+
+
+def hide_secrets(text: str) -> str:
+    """The text without anything that could be a password, a code, an identity number or a phone.
+
+    >>> hide_secrets("密码 12 34-56，单号 R7F3")
+    '密码 ••••，单号 R7F3'
+    """
+    return SECRET_LIKE.sub(HIDDEN, text)
+
+
+def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
+    """Open a case. Raises TooManyTickets.
+
+    A recovery that goes on stays open beside it: the code may still arrive. The merchant is noted only when
+    the recovery has proved it.
+    """
+    digest = phone_digest(trouble.phone)
+    still_open = Ticket.objects.filter(phone_digest=digest).exclude(state=Ticket.State.CLOSED)
+    if still_open.count() >= OPEN_AT_ONCE or not take("tickets-per-phone", digest).ok:
+        raise TooManyTickets
+    proved = recovery is not None and recovery.proved_at is not None
+    with transaction.atomic():
+        ticket = Ticket.objects.create(
+            step=trouble.step,
+            subject=trouble.subject,
+            recovery=recovery,
+            merchant=recovery.merchant if recovery and proved else None,
+            phone=trouble.phone,
+            phone_digest=digest,
+        )
+        ticket.entries.create(author=TicketEntry.Author.MERCHANT, text=hide_secrets(trouble.text))
+        record(
+            Tag.TICKET_OPENED,
+            actor="visitor",
+            merchant=ticket.merchant,
+            subject=ticket.number,
+            step=trouble.step,
+        )
+    return ticket
+
+
+def assign(ticket: Ticket, agent: User) -> bool:
+    """Take a case that nobody has yet; whether this agent got it."""
+    free = Ticket.objects.filter(pk=ticket.pk, assignee__isnull=True).exclude(state=Ticket.State.CLOSED)
+    return free.update(assignee=agent) == 1
+
+
+def reply(ticket: Ticket, agent: User, text: str) -> TicketEntry:
+    """Add what support says or notes; secrets are hidden here as well."""
+    return ticket.entries.create(author=TicketEntry.Author.STAFF, user=agent, text=hide_secrets(text))
+
+
+def close(ticket: Ticket, agent: User) -> bool:
+    """Close a case; whether it was open."""
+    opened = Ticket.objects.filter(pk=ticket.pk).exclude(state=Ticket.State.CLOSED)
+    if opened.update(state=Ticket.State.CLOSED, closed_at=timezone.now()) != 1:
+        return False
+    record(Tag.TICKET_CLOSED, actor=f"user:{agent.pk}", merchant=ticket.merchant, subject=ticket.number)
+    return True
