@@ -58,15 +58,11 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "expired": (
         gettext_noop("The terminal did not come in time"),
-        gettext_noop(
-            "This reset is over and the old password still holds. Start again when the terminal is online."
-        ),
+        gettext_noop("This reset is over; the old password still holds. Start again when it is online."),
     ),
     "key_changed": (
         gettext_noop("The terminal has a new key: set the password once more"),
-        gettext_noop(
-            "It was paired again after you set it, so nobody can open what you sent. The old one still holds."
-        ),
+        gettext_noop("It was paired again, so nobody can open what you sent. The old password still holds."),
     ),
     "cancelling": (
         gettext_noop("Being withdrawn"),
@@ -82,9 +78,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     ),
 }
 WHY: Mapping[str, str] = {
-    "policy_rejected": gettext_noop(
-        "It was used before, is a factory password, or somebody else's on this terminal."
-    ),
+    "policy_rejected": gettext_noop("Used before, a factory password, or somebody else's on this terminal."),
     "operator_unknown": gettext_noop("This operator is not on the terminal."),
     "user_declined": gettext_noop("Somebody pressed cancel at the terminal, or time ran out."),
     "storage_failed": gettext_noop("The terminal could not store it. It needs a technician."),
@@ -98,7 +92,7 @@ LIPS: Mapping[str, tuple[str, str, str]] = {
     "queued": (
         "wait",
         gettext_noop("Waiting for the terminal"),
-        gettext_noop("It only has to be on and connected"),
+        gettext_noop("It only has to be online"),
     ),
     "offline": ("still", gettext_noop("The terminal is not connected"), ""),
     "fetched": ("go", gettext_noop("Waiting for its receipt"), gettext_noop("Leave the terminal on")),
@@ -165,7 +159,7 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         raise ValueError("this recovery has no command")
     seen = health(command.terminal, now)
     phase = phase_of(command, seen)
-    finished = command.applied_at or command.finished_at
+    applied = command.applied_at
     title, lede = words_of(phase, command, seen)
     return StatusView(
         phase=phase,
@@ -176,9 +170,7 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         health=seen,
         ply="stop" if phase in RED else "wait" if phase in ("offline", "deferred") else "",
         torn=phase in ("applied", "signed_on"),
-        total=spell((finished - command.created_at).total_seconds())
-        if command.applied_at and finished
-        else "",
+        total=spell((applied - command.created_at).total_seconds()) if applied else "",
         stamp_at=command.signed_on_at,
         lip=lip_of(phase, command, now),
         live=phase in LIPS or phase == "applied",

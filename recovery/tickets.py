@@ -21,7 +21,7 @@ SECRET_LIKE = re.compile(r"[0-9０-９](?:[ \u00a0\u3000-]?[0-9０-９]){3,}[Xx]
 
 
 class TooManyTickets(Exception):
-    """This phone has as many open cases as it may have."""
+    """The phone has as many open cases as it may have."""
 
 
 @dataclass(frozen=True, slots=True)
