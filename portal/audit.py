@@ -1,0 +1,42 @@
+"""The audit trail: a closed vocabulary of things that happen, told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from portal.models import AuditEvent, Merchant
+
+
+class Tag(models.TextChoices):
+    """`source:subject:action`; a new kind of event is a new line here."""
+
+    SIGN_IN = "portal:account:signed-in"
+    SIGN_IN_REFUSED = "portal:account:sign-in-refused"
+    SIGN_OUT = "portal:account:signed-out"
+    PHONE_UNREACHABLE = "portal:phone:unreachable"
+    SMS_REFUSED = "portal:message:provider-refused"
+    TERMINAL_ADDED = "terminals:terminal:added"
+    PAIRING_ISSUED = "terminals:pairing-code:issued"
+    PAIRING_REVOKED = "terminals:pairing-code:revoked"
+    PAIRING_BURNED = "terminals:pairing-code:burned"
+    PAIRED = "terminals:terminal:paired"
+    COMMAND_ISSUED = "terminals:command:issued"
+    COMMAND_FINISHED = "terminals:command:finished"
+    COMMAND_LATE = "terminals:command:applied-late"
+    COMMAND_PARKED = "terminals:command:parked"
+    RECEIPT_CONFLICT = "terminals:receipt:conflict"
+    SEQ_REPLAYED = "terminals:sequence:jumped"
+    RECOVERY_STARTED = "recovery:recovery:started"
+    RECOVERY_PROVED = "recovery:recovery:proved"
+    RECOVERY_REFUSED = "recovery:recovery:refused"
+    RECOVERY_DISPATCHED = "recovery:recovery:dispatched"
+    RECOVERY_FINISHED = "recovery:recovery:finished"
+    TICKET_OPENED = "recovery:ticket:opened"
+    TICKET_CLOSED = "recovery:ticket:closed"
+
+
+def record(tag: Tag, *, actor: str, merchant: Merchant | None = None, subject: str = "", **facts: Any) -> AuditEvent:
+    """Add one event. `actor` and `subject` are opaque ids such as `user:7` or `rec_…`; facts hold no secrets."""
+    return AuditEvent.objects.create(tag=tag.value, actor=actor, merchant=merchant, subject=subject, facts=facts)

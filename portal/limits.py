@@ -1,0 +1,147 @@
+"""Named limits: exact ones in the database for money and secrets, coarse shields in Redis per address (D12)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+import structlog
+from django.conf import settings
+from django.db.models import F
+from limits import RateLimitItem, parse
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import FixedWindowRateLimiter
+from redis import ConnectionPool
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from portal.models import Allowance
+from portal.network import UNKNOWN
+from portal.secrets import keyed_digest
+
+log = structlog.get_logger(__name__)
+SHIELD_TIMEOUT_S = 0.4
+SHIELD_PAUSE_S = 10.0
+KEEP_WINDOWS_S = 3 * 86400
+
+# Counted in the database; whoever cannot count does not pass.
+GUARDS = {
+    "sms-per-phone": "5/day",
+    "sms-per-merchant": "10/day",
+    "sms-per-block": "30/hour",
+    "sms-per-address": "20/hour",
+    "sms-overall": "300/hour",
+    "sign-in-sms-per-phone": "20/day",
+    "password-per-account": "60/hour",
+    "password-per-account-and-address": "10/hour",
+    "second-factor-per-account": "20/hour",
+    "pairing-overall": "200/hour",
+    "tickets-per-phone": "3/day",
+}
+# Counted in Redis per address block; when Redis is away, in this process at a quarter of the rate.
+SHIELDS = {
+    "identify": "10/hour",
+    "code": "60/hour",
+    "sign-in": "30/hour",
+    "support": "5/hour",
+    "pairing": "20/hour",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Whether it was allowed, and in how many seconds the window ends."""
+
+    ok: bool
+    resets_in: int
+
+
+def rate_of(name: str) -> RateLimitItem:
+    """The rate in force under this name: the deployment's, else ours. Raises KeyError for an unknown name."""
+    return parse(settings.REKEY_LIMITS.get(name) or (GUARDS | SHIELDS)[name])
+
+
+def take(name: str, key: str) -> Taken:
+    """Spend one of the guard `name` for `key`, exactly: n callers at once get n − limit refusals.
+
+    The key is kept as a keyed digest. Called outside a transaction, as everything that guards a secret does,
+    the count survives whatever becomes of the caller's request.
+    """
+    rate = rate_of(name)
+    window, now = int(rate.get_expiry()), int(time.time())
+    start = now - now % window
+    row = {"limit": name, "key_digest": keyed_digest("limit", name, key), "window_start": start}
+    Allowance.objects.bulk_create([Allowance(**row)], ignore_conflicts=True)
+    taken = Allowance.objects.filter(**row, taken__lt=rate.amount).update(taken=F("taken") + 1)
+    return Taken(taken == 1, start + window - now)
+
+
+class TooMany(Exception):
+    """A guard is used up. `resets_in` is in seconds; the edge turns it into a 429."""
+
+    def __init__(self, resets_in: int) -> None:
+        super().__init__(resets_in)
+        self.resets_in = resets_in
+
+
+def spend(name: str, key: str) -> None:
+    """Like `take`, but raises TooMany when nothing is left."""
+    taken = take(name, key)
+    if not taken.ok:
+        raise TooMany(taken.resets_in)
+
+
+def sweep_allowances(now: float) -> int:
+    """Forget windows that are over; returns how many counters went."""
+    return Allowance.objects.filter(window_start__lt=int(now) - KEEP_WINDOWS_S).delete()[0]
+
+
+class Shield:
+    """Windows in Redis, failing to strict ones in this process without making anybody wait."""
+
+    def __init__(self, url: str) -> None:
+        pool = ConnectionPool.from_url(
+            url,
+            socket_timeout=SHIELD_TIMEOUT_S,
+            socket_connect_timeout=SHIELD_TIMEOUT_S,
+            # The client's own default tries three times more, with pauses.
+            retry=Retry(NoBackoff(), 0),
+        )
+        storage = RedisStorage("redis://", connection_pool=pool, key_prefix="rekey:limits")
+        self._redis = FixedWindowRateLimiter(storage)
+        self._memory = FixedWindowRateLimiter(MemoryStorage())
+        self._away_until = 0.0
+
+    def hit(self, rate: RateLimitItem, name: str, digest: str) -> bool:
+        """Count one; whether it is within the rate."""
+        if time.monotonic() >= self._away_until:
+            try:
+                return self._redis.hit(rate, name, digest)
+            except Exception as error:  # noqa: BLE001 - any storage failure means: count here, strictly
+                self._away_until = time.monotonic() + SHIELD_PAUSE_S
+                log.warning("shield_away", error=type(error).__name__)
+        return self._memory.hit(strict(rate), name, digest)
+
+
+def strict(rate: RateLimitItem) -> RateLimitItem:
+    """A quarter of the rate, at least one."""
+    return type(rate)(max(1, rate.amount // 4), rate.multiples)
+
+
+@lru_cache(maxsize=4)
+def _shield(url: str) -> Shield:
+    return Shield(url)
+
+
+def shield(name: str, block: str) -> Taken:
+    """Count one request of an address block against a coarse shield; the block is kept as a keyed digest.
+
+    Callers whose address cannot be told share one bucket, a strict one.
+    """
+    rate = rate_of(name)
+    window = int(rate.get_expiry())
+    if block == UNKNOWN:
+        rate = strict(rate)
+    ok = _shield(settings.REDIS_URL).hit(rate, name, keyed_digest("shield", name, block))
+    return Taken(ok, window - int(time.time()) % window)

@@ -1,0 +1,1 @@
+"""Messages to people: templates, gateways, the outbox and delivery receipts."""

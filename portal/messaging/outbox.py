@@ -1,0 +1,190 @@
+"""The outbox of texts: rows first, then Celery, and a sweeper behind both."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from portal.audit import Tag, record
+from portal.celery import nudge
+from portal.codes import derive_code
+from portal.messaging.gateways import Action, Gateway, GatewayError, error_for
+from portal.messaging.templates import render
+from portal.models import Challenge, Message, phone_digest
+from portal.secrets import pepper
+
+log = structlog.get_logger(__name__)
+State = Message.State
+TASK = "portal.tasks.send_message"
+GATEWAYS = {
+    "console": "portal.messaging.console.ConsoleGateway",
+    "twilio": "portal.messaging.twilio.TwilioGateway",
+}
+# A code that waited longer than this is not sent any more; a notice may wait an hour.
+FRESH = timedelta(seconds=60)
+NOTICE_FRESH = timedelta(hours=1)
+TRIES = 2  # hand-overs of one message at most, whatever goes wrong
+PAUSE = timedelta(seconds=5)  # between the two
+LOST = timedelta(seconds=40)  # longer than a task may run
+BATCH = 200
+
+# A report may only move a message forward along this line.
+RANK = {
+    State.QUEUED: 0,
+    State.SENDING: 1,
+    State.UNKNOWN: 2,
+    State.ACCEPTED: 2,
+    State.SENT: 3,
+    State.DELIVERED: 4,
+    State.UNDELIVERED: 4,
+    State.FAILED: 4,
+}
+REPORTED = {name.value: name for name in (State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED)}
+
+
+def gateway() -> Gateway:
+    """The configured gateway, made anew so that no process keeps another's connections."""
+    made: Gateway = import_string(GATEWAYS[settings.SMS_GATEWAY])()
+    return made
+
+
+def queue_message(
+    template: str,
+    phone: str,
+    locale: str,
+    *,
+    challenge: Challenge | None = None,
+    facts: dict[str, Any] | None = None,
+) -> Message:
+    """Store a message and, once the transaction commits, ask a worker to send it.
+
+    `facts` are the template's values; they are stored as they are, so no names and no secrets.
+    """
+    message = Message.objects.create(
+        template=template, phone=phone, locale=locale, challenge=challenge, facts=facts or {}
+    )
+    transaction.on_commit(partial(nudge, TASK, message.id))
+    return message
+
+
+def _ready(now: datetime) -> Q:
+    rested = Q(claimed_at__isnull=True) | Q(claimed_at__lte=now - PAUSE)
+    return rested & Q(state=State.QUEUED, tries__lt=TRIES)
+
+
+def _stale(now: datetime) -> Q:
+    late = Q(challenge__isnull=False, created_at__lt=now - FRESH) | Q(created_at__lt=now - NOTICE_FRESH)
+    return late | Q(challenge__expires_at__lte=now) | Q(challenge__used_at__isnull=False)
+
+
+def deliver(message_id: str) -> bool:
+    """Send one queued message; whether this call handed it to the provider. Safe to run twice.
+
+    The try is spent before the provider is called: a worker that dies in between leaves `sending`, which the
+    sweeper turns into `unknown` and never repeats.
+    """
+    now = timezone.now()
+    mine = Message.objects.filter(_ready(now), id=message_id)
+    if mine.update(state=State.SENDING, tries=F("tries") + 1, claimed_at=now) != 1:
+        return False
+    if Message.objects.filter(_stale(now), id=message_id).exists():
+        _settle(message_id, State.FAILED, error="stale")
+        return False
+    message = Message.objects.select_related("challenge").get(id=message_id)
+    carrier = gateway()
+    try:
+        accepted = carrier.send(message.phone, text_of(message), callback_url(message))
+    except GatewayError as error:
+        _refused(message, error, carrier.name)
+        return False
+    _settle(message_id, State.ACCEPTED, error="", gateway=carrier.name)
+    # A report may have been faster than our own note; the id is kept all the same.
+    Message.objects.filter(id=message_id).update(provider_id=accepted.provider_id, gateway=carrier.name)
+    return True
+
+
+def _settle(message_id: str, state: Message.State, **facts: Any) -> bool:
+    sending = Message.objects.filter(id=message_id, state=State.SENDING)
+    return sending.update(state=state, updated_at=timezone.now(), **facts) == 1
+
+
+def _refused(message: Message, error: GatewayError, carrier: str) -> None:
+    log.warning("message_refused", message=message.id, error_code=error.code, action=error.action.value)
+    again = error.action in (Action.RETRY, Action.BACK_OFF, Action.UNKNOWN) and message.tries < TRIES
+    last = State.UNKNOWN if error.action is Action.UNKNOWN else State.FAILED
+    _settle(message.id, State.QUEUED if again else last, error=error.code, gateway=carrier)
+    if not again:
+        note_trouble(message, error)
+
+
+def note_trouble(message: Message, error: GatewayError) -> None:
+    """Put a text that will not arrive on record: under its phone's digest when the number is to blame."""
+    if error.action is Action.MARK_NUMBER:
+        record(Tag.PHONE_UNREACHABLE, actor="system", subject=phone_subject(message.phone), error=error.code)
+    else:
+        record(Tag.SMS_REFUSED, actor="system", subject=f"message:{message.id}", error=error.code)
+
+
+def phone_subject(phone: str) -> str:
+    """How a phone is named in the audit trail: findable for who knows it, readable for nobody."""
+    return f"phone:{phone_digest(phone)[:32]}"
+
+
+def text_of(message: Message) -> str:
+    """The text to send. The code is derived here, in the worker, and nowhere kept."""
+    values = dict(message.facts)
+    if message.challenge is not None:
+        values["code"] = derive_code(pepper(), message.challenge.id, message.challenge.purpose)
+    return render(message.template, message.locale, **values)
+
+
+def callback_url(message: Message) -> str:
+    """The configured address at which the provider may report on this message; empty when none is set."""
+    return callback_url_of(message.callback_key) if settings.TWILIO_CALLBACK_ORIGIN else ""
+
+
+def callback_url_of(callback_key: str) -> str:
+    """The address as the provider was given it, whatever the request that came in says about itself."""
+    origin: str = settings.TWILIO_CALLBACK_ORIGIN
+    return origin.rstrip("/") + reverse("portal:sms_callback", args=[callback_key])
+
+
+def note_report(callback_key: str, provider_id: str, status: str, error_code: str) -> bool:
+    """Note a provider's genuine report about a message; whether anything changed.
+
+    It informs: states move forward only, and it never verifies, unlocks, repeats or refunds anything.
+    """
+    state = REPORTED.get(status)
+    if state is None:
+        return False
+    behind = [name for name, rank in RANK.items() if rank < RANK[state]]
+    mine = Message.objects.filter(callback_key=callback_key, provider_id__in=("", provider_id))
+    changed = mine.filter(state__in=behind).update(
+        state=state, error=error_code, provider_id=provider_id, updated_at=timezone.now()
+    )
+    if changed == 1 and error_code:
+        note_trouble(mine.get(), error_for(error_code))
+    return changed == 1
+
+
+def sweep(now: datetime) -> int:
+    """Offer queued messages again, fail stale ones, give up on lost workers; how many were settled."""
+    lost = Message.objects.filter(state=State.SENDING, claimed_at__lt=now - LOST)
+    settled = lost.update(state=State.UNKNOWN, error="lost", updated_at=now)
+    old = Message.objects.filter(_stale(now), state=State.QUEUED).values_list("id", flat=True)[:BATCH]
+    settled += Message.objects.filter(id__in=list(old), state=State.QUEUED).update(
+        state=State.FAILED, error="stale", updated_at=now
+    )
+    waiting = Message.objects.filter(_ready(now), created_at__lt=now - timedelta(seconds=2))
+    for message_id in waiting.values_list("id", flat=True)[:BATCH]:
+        nudge(TASK, message_id)
+    return settled

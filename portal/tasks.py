@@ -1,0 +1,29 @@
+"""Celery doors of the portal: one opaque id in, no logic here."""
+
+from __future__ import annotations
+
+import time
+
+from celery import shared_task
+from django.utils import timezone
+
+from portal import limits
+from portal.messaging import outbox
+
+
+@shared_task
+def send_message(message_id: str) -> None:
+    """Send one text message."""
+    outbox.deliver(message_id)
+
+
+@shared_task
+def sweep_messages() -> None:
+    """Offer waiting messages again and settle those that waited too long."""
+    outbox.sweep(timezone.now())
+
+
+@shared_task
+def sweep_limits() -> None:
+    """Forget counters of windows that are over."""
+    limits.sweep_allowances(time.time())
