@@ -18,7 +18,7 @@ LETTER_SECRET: Final = 6
 DIGIT_SECRET: Final = 8
 
 _TYPED_MAX: Final = 64
-_SEPARATORS: Final = re.compile(r"[\s\-‐‑‒–—−_.·]+")  # noqa: RUF001
+_SEPARATORS: Final = re.compile(r"[\s\-‐‑‒–—−_.·]+")
 _LETTERS: Final = re.compile(rf"[{ALPHABET}]{{{SELECTOR_LENGTH + LETTER_SECRET}}}")
 _NUMBER: Final = re.compile(rf"[0-9]{{{SELECTOR_LENGTH + DIGIT_SECRET + 1}}}")
 _QR: Final = re.compile(r"REKEY1:(https?://[^|\s]{1,200})\|([^|]{1,64})\|([A-Za-z0-9_-]{43})")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, Literal
 
 Keypad = Literal["digits", "full"]
@@ -118,7 +119,7 @@ def _run(password: str, _policy: PasswordPolicy, _context: Context) -> bool:
     if len(password) < 3 or _CHARSET["digits"].fullmatch(password) is None:
         return False
     digits = [int(digit) for digit in password]
-    steps = {(after - before) % 10 for before, after in zip(digits, digits[1:], strict=False)}
+    steps = {(after - before) % 10 for before, after in pairwise(digits)}
     return steps in ({1}, {9})
 
 

@@ -214,16 +214,15 @@ def is_id(value: object, prefix: str) -> bool:
 _STRING_OR_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
-def _too_deep(text: str, limit: int) -> bool:
+def _check_depth(text: str, limit: int) -> None:
     if text.count("[") + text.count("{") <= limit:
-        return False
+        return
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         mark = match.group()[0]
         depth += (mark in "[{") - (mark in "]}")
         if depth > limit:
-            return True
-    return False
+            raise ValueError("nested too deeply")
 
 
 def _refuse_number(text: str) -> NoReturn:
@@ -254,13 +253,12 @@ _DECODER: Final = json.JSONDecoder(
 def strict_json(raw: bytes, max_depth: int = JSON_DEPTH_MAX) -> dict[str, Any]:
     """Parse one JSON object; raise ProtocolError `malformed` for all that two parsers could read differently.
 
-    Refused: anything but an object, duplicate members, floats, NaN and Infinity, -0, integers beyond
-    2⁵³-1 either way, a byte order mark, invalid UTF-8, lone surrogates, trailing bytes, nesting over `max_depth`.
+    Refused: anything but an object, duplicate members, floats, NaN and Infinity, -0, integers over 2⁵³-1,
+    a byte order mark, invalid UTF-8, lone surrogates, trailing bytes, nesting over `max_depth`.
     """
     try:
         text = raw.decode("utf-8")
-        if _too_deep(text, max_depth):
-            raise ValueError("nested too deeply")
+        _check_depth(text, max_depth)
         value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")

@@ -128,7 +128,7 @@ def _entry(kid: str, state: State) -> dict[str, Any] | None:
 
 
 def _named(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What a receipt repeats of a token whose signature stands; nothing if those claims have no sound form."""
+    """What a receipt repeats of an authentic token; nothing if those claims have no sound form."""
     seq = raw.get("seq")
     if is_id(raw.get("jti"), "tok") and is_id(raw.get("cid"), "cmd") and type(seq) is int and seq > 0:
         return {"sub": raw["jti"], "cid": raw["cid"], "seq": seq}

@@ -19,6 +19,7 @@ from terminals.simulator.store import Store
 from terminals.simulator.till import SignOn, Till
 from terminals.simulator.transport import Clock, Problem, Unreachable
 
+_FROM_INPUT: Final = "-"
 _OPERATOR: Final = re.compile(r"([0-9]{2})=([!-~]{1,64}?)(?::(.{1,40}))?")
 
 
@@ -102,7 +103,7 @@ def _show(till: Till, lang: str) -> None:
 
 
 def _keyboard(till: Till, lang: str) -> None:
-    """Read `03 482917` lines; an operator whose choose-screen is open sets the password with the same line."""
+    """Read `03 482917` lines; where the choose-screen is open, such a line sets the password."""
     print(words(lang)["hint"], flush=True)
     for line in sys.stdin:
         parts = line.split()
@@ -136,7 +137,7 @@ def _choose(options: argparse.Namespace) -> int:
 
 def _password(options: argparse.Namespace) -> str:
     """The password from the command line, or from standard input when it is `-`."""
-    return sys.stdin.readline().rstrip("\n") if options.password == "-" else str(options.password)
+    return sys.stdin.readline().rstrip("\n") if options.password == _FROM_INPUT else str(options.password)
 
 
 def _screen(options: argparse.Namespace) -> int:

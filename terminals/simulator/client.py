@@ -143,7 +143,7 @@ class Client:
             stop.wait(pause)
 
     def step(self) -> float:
-        """One round: report, poll, obey, report. Returns the seconds to wait; never raises for the network."""
+        """One round: report, poll, obey, report; returns the seconds to wait, whatever the network does."""
         try:
             pause = self._round()
         except Unreachable as error:

@@ -187,7 +187,8 @@ class TestReaders:
         "changes",
         [
             {"seq": 0}, {"seq": True}, {"seq": "43"}, {"exp": 1}, {"exp": world.T0 + 8 * 86_400}, {"op": "3"},
-            {"op": "０３"}, {"aud": [world.TID]}, {"jti": "tok_short"}, {"cid": world.CID + "\n"}, {"nbf": "1"},
+            {"op": "０３"}, {"aud": [world.TID]}, {"jti": "tok_short"}, {"cid": world.CID + "\n"},
+            {"nbf": "1"},
         ],
     )  # fmt: skip
     def test_commands_out_of_form_are_malformed(self, changes: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Forged and broken tokens of the kinds a parser could be offered, with the code each must be refused with."""
+"""Forged and broken tokens a parser could be offered, each with the code it must be refused with."""
 
 from __future__ import annotations
 

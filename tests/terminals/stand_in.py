@@ -1,0 +1,197 @@
+"""A server of the terminal protocol for tests of the client: real HTTP, no database."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from terminals import jose
+from terminals.claims import parse_auth, parse_confirm, parse_enroll, parse_inventory, parse_receipt
+from terminals.protocol import (
+    TYP_AUTH,
+    TYP_COMMAND,
+    TYP_ENROLL,
+    TYP_KEYSET,
+    TYP_RECEIPT,
+    new_id,
+    poll_header,
+    strict_json,
+)
+from tests.vectors import world
+
+
+class StandIn:
+    """What the server knows. Tests read and change it freely."""
+
+    def __init__(self) -> None:
+        self.origin = ""
+        self.tid = new_id("trm")
+        self.code = "BCD-FGH-JKL"
+        self.sign_key: dict[str, str] = {}
+        self.open_key: dict[str, Any] = {}
+        self.active = False
+        self.nonce = jose.b64u(bytes(range(16)))
+        self.tokens: list[str] = []
+        self.receipts: dict[str, dict[str, Any]] = {}
+        self.receipt_bytes: dict[str, set[str]] = {}
+        self.inventory: dict[str, Any] = {}
+        self.keysets: dict[int, str] = {}
+        self.clock_offset = 0
+        self.refuse: list[int] = []
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        self.seq = 0
+
+    def now(self) -> int:
+        return int(time.time()) + self.clock_offset
+
+    def issue(
+        self, cmd: str = "set_credential", *, key: dict[str, str] = world.ISSUER, **changes: Any
+    ) -> str:
+        """Sign a command for the enrolled terminal and put it into its queue."""
+        self.seq += 1
+        now, cid = self.now(), new_id("cmd")
+        claims = {
+            "iss": self.origin, "aud": self.tid, "jkt": jose.kid16(self.sign_key), "iat": now,
+            "exp": now + 3600, "jti": new_id("tok"), "cid": cid, "seq": self.seq, "cmd": cmd, "by": "usr_1",
+        }  # fmt: skip
+        password = changes.pop("password", None)
+        claims |= changes
+        if password is not None:
+            plaintext = {"cid": cid, "aud": self.tid, "op": claims["op"], "password": password}
+            claims["sealed"] = jose.seal({**plaintext, "change_at_next_login": False}, self.open_key, cid)
+        self.tokens.append(jose.sign(claims, TYP_COMMAND, key))
+        return cid
+
+    def publish(self, ver: int, *, root: dict[str, str] = world.ROOT, **changes: Any) -> None:
+        """Publish a keyset."""
+        claims = world.keyset(ver, iss=self.origin, iat=self.now() - 5, **changes)
+        for entry in claims["keys"]:
+            entry["nbf"], entry["exp"] = self.now() - 60, self.now() + 86_400
+        self.keysets[ver] = jose.sign(claims, TYP_KEYSET, root)
+
+    def outcome(self, cid: str) -> list[str]:
+        """What the terminal said of a command, in the order of arrival."""
+        said = [claims for claims in self.receipts.values() if claims.get("cid") == cid]
+        return [" ".join(filter(None, (claims["st"], claims.get("rc")))) for claims in said]
+
+    # --- the doors ----------------------------------------------------------------------------------------
+
+    def answer(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], Any]:
+        """Route one request; returns status, headers and body."""
+        self.requests.append((method, path, headers))
+        if self.refuse:
+            return self.refuse.pop(0), {"Retry-After": "1"}, {"code": "unavailable"}
+        if path == "enroll":
+            return self._enroll(body)
+        if path.startswith("keysets/"):
+            token = self.keysets.get(int(path.rpartition("/")[2]))
+            return (200, {}, token) if token else (404, {}, {"code": "not_found"})
+        problem = self._refused(headers.get("authorization", ""))
+        if problem:
+            return problem
+        if path == "enroll/confirm":
+            assert parse_confirm(strict_json(body)) == self.nonce
+            self.active = True
+            return 200, {}, {"state": "active"}
+        if path == "receipts":
+            return 200, {}, {"results": [self._take(item) for item in strict_json(body)["receipts"]]}
+        if path == "inventory":
+            self.inventory = strict_json(body)
+            parse_inventory(self.inventory)
+            return 200, {}, {}
+        return self._commands(headers)
+
+    def _enroll(self, body: bytes) -> tuple[int, dict[str, str], Any]:
+        raw, key = jose.verify_embedded(body, TYP_ENROLL)
+        claims = parse_enroll(raw)
+        if claims.code != self.code:
+            return 401, {}, {"code": "pairing_failed"}
+        self.sign_key, self.open_key = key, jose.validate_public_key(claims.enc, jose.SEAL)
+        self.publish(1)
+        secret = {"nonce": self.nonce, "offline_key": jose.b64u(bytes(32))}
+        challenge = jose.seal(secret, self.open_key, self.tid)
+        return 201, {}, {"tid": self.tid, "keyset": self.keysets[1], "challenge": challenge}
+
+    def _refused(self, authorization: str) -> tuple[int, dict[str, str], Any] | None:
+        keys = {jose.kid16(self.sign_key): self.sign_key}
+        token = authorization.removeprefix("Bearer ")
+        try:
+            claims = parse_auth(jose.verify(token, TYP_AUTH, keys, 1024, jose.TERMINAL_ALGS))
+        except jose.JoseError:
+            return 401, {}, {"code": "invalid_auth"}
+        if not claims.iat - 120 <= self.now() < claims.exp + 30:
+            return 401, {}, {"code": "clock_skew", "server_time": self.now()}
+        assert claims.aud == self.origin + "/terminal/v1"
+        return None
+
+    def _take(self, token: str) -> dict[str, Any]:
+        keys = {jose.kid16(self.sign_key): self.sign_key}
+        claims = jose.verify(token, TYP_RECEIPT, keys, 2048, jose.TERMINAL_ALGS)
+        parse_receipt(claims)
+        result = "duplicate" if claims["jti"] in self.receipts else "ok"
+        self.receipts.setdefault(claims["jti"], claims)
+        self.receipt_bytes.setdefault(claims["jti"], set()).add(token)
+        if claims["st"] in ("applied", "rejected"):
+            self.tokens = [token for token in self.tokens if jose.digest(token) != claims["tok"]]
+        return {"jti": claims["jti"], "r": result}
+
+    def _commands(self, headers: dict[str, str]) -> tuple[int, dict[str, str], Any]:
+        pace = {"Rekey-Poll": poll_header(3, 0, 0)}
+        if not self.tokens:
+            return 204, pace, None
+        etag = f'"{jose.digest("".join(self.tokens))}"'
+        if headers.get("if-none-match") == etag:
+            return 304, pace, None
+        return 200, {**pace, "ETag": etag}, {"tokens": self.tokens[:4], "more": len(self.tokens) > 4}
+
+
+@contextmanager
+def serving() -> Iterator[StandIn]:
+    """A stand-in on a free loopback port."""
+    stand_in = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _serve(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = self.path.removeprefix("/terminal/v1/").partition("?")[0]
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, extra, content = stand_in.answer(self.command, path, headers, body)
+            raw = (
+                b""
+                if content is None
+                else content.encode()
+                if isinstance(content, str)
+                else json.dumps(content).encode()
+            )
+            self.send_response(status)
+            self.send_header(
+                "Content-Type", "application/jose" if isinstance(content, str) else "application/json"
+            )
+            for name, value in extra.items():
+                self.send_header(name, value)
+            if status not in (204, 304):
+                self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_GET = do_POST = do_PUT = _serve
+
+        def log_message(self, *_args: object) -> None:
+            """Be quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    stand_in.origin = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield stand_in
+    finally:
+        server.shutdown()
+        server.server_close()
