@@ -9,8 +9,11 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.utils.module_loading import import_string
 
+from portal.checks import insist
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 pages = get_asgi_application()
+insist()
 poll: Any = import_string(settings.POLL_APPLICATION)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
 from django.conf import settings
 from django.db import connections
 from kombu.entity import Queue
 
 from portal.breaker import Breaker, Resting
+from portal.checks import insist
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -47,6 +48,12 @@ SWEEP = {"expires": 2, "queue": "housekeeping"}
 SCHEDULE = {
     "terminals-sweep": {"task": "terminals.tasks.sweep", "schedule": 2.0, "options": SWEEP},
     "recovery-sweep": {"task": "recovery.tasks.sweep", "schedule": 2.0, "options": SWEEP},
+    "limits-sweep": {
+        "task": "portal.tasks.sweep_limits",
+        "schedule": 3600.0,
+        "options": {"queue": "housekeeping"},
+    },
+    "heartbeat": {"task": "portal.tasks.heartbeat", "schedule": 5.0, "options": SWEEP},
     "messages-sweep": {"task": "portal.tasks.sweep_messages", "schedule": 2.0, "options": SWEEP},
 }
 
@@ -82,6 +89,13 @@ app.autodiscover_tasks(["portal", "terminals", "recovery"])
 @setup_logging.connect
 def keep_our_logging(**_: Any) -> None:
     """Leave the handlers alone: lines go through our redaction, in every process."""
+
+
+@worker_init.connect
+@beat_init.connect
+def refuse_wrong_settings(**_: Any) -> None:
+    """A worker or beat with wrong settings does not start."""
+    insist()
 
 
 @worker_process_init.connect

@@ -7,13 +7,19 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
-from django.utils.translation import gettext_lazy as _
 
 from portal.logs import logging_config
 from portal.redis_server import redis_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
+
+
+def secret(name: str) -> str:
+    """A secret from NAME or the file that NAME_FILE names, else from the state folder; empty when not set."""
+    kept = REKEY_VAR / "secrets" / name.lower()
+    return str(env.str(name, default=kept.read_text().strip() if kept.is_file() else ""))
+
 
 # ── where and who ───────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = env.bool("DEBUG", default=False)
@@ -28,9 +34,9 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(REKEY_ORIGIN).hostna
 CSRF_TRUSTED_ORIGINS = [REKEY_ORIGIN]
 
 # ── secrets: empty means "not set", which a system check refuses ────────────────────────────────────────────
-SECRET_KEY = env.str("SECRET_KEY", default="")
-REKEY_PEPPER = env.str("REKEY_PEPPER", default="")
-REKEY_FIELD_KEY = env.str("REKEY_FIELD_KEY", default="")
+SECRET_KEY = secret("SECRET_KEY")
+REKEY_PEPPER = secret("REKEY_PEPPER")
+REKEY_FIELD_KEY = secret("REKEY_FIELD_KEY")
 # Only the worker is ever told where the signing key lies (design D6).
 REKEY_ISSUER_KEY_FILE = env.str("REKEY_ISSUER_KEY_FILE", default="")
 
@@ -142,7 +148,7 @@ RECOVERY_COOKIE_NAME = COOKIE_PREFIX + "rekey_recovery"
 LANGUAGE_COOKIE_NAME = "rekey_lang"
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = SECURE
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^terminal/"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if REKEY_TRUSTED_PROXIES else None
@@ -168,7 +174,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
 
 # ── words and time ──────────────────────────────────────────────────────────────────────────────────────────
 LANGUAGE_CODE = "zh-hans"
-LANGUAGES = [("zh-hans", _("简体中文")), ("en", _("English"))]
+LANGUAGES = [("zh-hans", "简体中文"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 TIME_ZONE = env.str("REKEY_TIME_ZONE", default="Asia/Shanghai")
@@ -190,7 +196,7 @@ STORAGES = {
 SMS_GATEWAY = env.str("SMS_GATEWAY", default="console")
 SMS_CONSOLE_FILE = Path(env.str("SMS_CONSOLE_FILE", default=str(REKEY_VAR / "sms.log")))
 TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
-TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
+TWILIO_AUTH_TOKEN = secret("TWILIO_AUTH_TOKEN")
 TWILIO_FROM = env.str("TWILIO_FROM", default="")
 TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
 TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
@@ -200,4 +206,6 @@ TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+# Addresses are personal; whoever needs one asks portal.network.
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 LOGGING = logging_config(LOG_LEVEL)

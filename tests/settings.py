@@ -13,7 +13,7 @@ os.environ |= {
     "REKEY_FIELD_KEY": "ZmllbGQta2V5LWZvci10ZXN0cy1vbmx5LTAxMjM0NTY=",
     "REKEY_STATICFILES": "django.contrib.staticfiles.storage.StaticFilesStorage",
     "SMS_GATEWAY": "console",
-    "REKEY_DEMO": "0",
+    "REKEY_DEMO": "1",
     "LOG_LEVEL": "DEBUG",
 }
 for name in ("REDIS_URL", "REKEY_ISSUER_KEY_FILE", "REKEY_ROLE", "DEBUG"):
