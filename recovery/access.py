@@ -1,0 +1,125 @@
+"""Which browser may see which page of which recovery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+
+from portal.limits import shield
+from portal.network import address_block, client_address
+from recovery import flow
+from recovery.binding import digest_of
+from recovery.models import Recovery
+
+State = Recovery.State
+View = Callable[[HttpRequest], HttpResponse]
+StepView = Callable[[HttpRequest, Recovery], HttpResponse]
+PEOPLE = ("challenge", "merchant", "terminal__store", "terminal__model", "command__terminal")
+
+
+def recovery_of(request: HttpRequest) -> Recovery | None:
+    """The recovery this browser's cookie belongs to, as long as it lives."""
+    token = request.COOKIES.get(settings.RECOVERY_COOKIE_NAME, "")
+    if not token:
+        return None
+    return (
+        Recovery.objects.select_related(*PEOPLE)
+        .filter(browser_digest=digest_of(token), expires_at__gt=timezone.now())
+        .first()
+    )
+
+
+def remember(response: HttpResponse, token: str) -> None:
+    """Give the browser its cookie: it opens this one recovery and nothing else."""
+    response.set_cookie(
+        settings.RECOVERY_COOKIE_NAME,
+        token,
+        max_age=flow.STATUS_LIFE,
+        path="/",
+        secure=settings.SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def forget(response: HttpResponse) -> None:
+    """Take the cookie back."""
+    response.delete_cookie(settings.RECOVERY_COOKIE_NAME, path="/", samesite="Lax")
+
+
+def page_of(recovery: Recovery) -> str:
+    """The URL name of the page a recovery stands at."""
+    if recovery.command_id is not None:
+        return "recovery:status"
+    pages = {
+        State.STARTED: "recovery:code",
+        State.PROVING: "recovery:code",
+        State.PROVED: "recovery:operator" if recovery.terminal_id else "recovery:terminal",
+        State.SETTING: "recovery:password",
+        State.DONE: "recovery:remembered",
+    }
+    return pages.get(State(recovery.state), "recovery:expired")
+
+
+def expired(request: HttpRequest) -> HttpResponse:
+    """There is no such step for this browser, or not any more."""
+    response = render(request, "recovery/expired.html", status=410)
+    forget(response)
+    return response
+
+
+def at(*states: Recovery.State) -> Callable[[StepView], View]:
+    """Open a page only to the browser of a recovery in one of these states; send others where they stand."""
+
+    def decorate(view: StepView) -> View:
+        @never_cache
+        @wraps(view)
+        def guarded(request: HttpRequest) -> HttpResponse:
+            recovery = recovery_of(request)
+            if recovery is None:
+                return expired(request)
+            if recovery.state not in states:
+                return redirect(page_of(recovery))
+            try:
+                return view(request, recovery)
+            except flow.OutOfStep:
+                # Another tab or another click of this browser was first; the row says where it led.
+                recovery.refresh_from_db()
+                return redirect(page_of(recovery))
+
+        return guarded
+
+    return decorate
+
+
+def shielded(name: str) -> Callable[[View], View]:
+    """Count POSTs of an address block against a coarse shield; beyond it they get a page with the time."""
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def guarded(request: HttpRequest) -> HttpResponse:
+            if request.method == "POST":
+                taken = shield(name, address_block(client_address(request)))
+                if not taken.ok:
+                    return too_many(request, taken.resets_in)
+            return view(request)
+
+        return guarded
+
+    return decorate
+
+
+def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    """The page that says how long to wait, and why."""
+    until = timezone.now() + timedelta(seconds=seconds)
+    context = {"minutes": max(1, -(-seconds // 60)), "until": until}
+    response = render(request, "429.html", context, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response

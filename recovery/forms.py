@@ -1,0 +1,168 @@
+"""What the recovery pages ask, and what they take for an answer."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext_lazy as _
+
+from portal.codes import normalise_code
+from portal.forms import PhoneField
+from recovery.binding import new_token
+from recovery.identity import normalise_identifier
+from recovery.passwords import PasswordRules
+from terminals.policy import Rule
+
+TEXT_BYTES = 6000
+MARKS_IN_A_ROW = 8
+
+
+def refuse_oddities(text: str) -> None:
+    """Raise ValidationError for control characters, over 6,000 bytes, and letters buried under marks."""
+    if any(unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\r\n\t" for sign in text):
+        raise ValidationError(_("Please leave out control characters."), code="control")
+    if len(text.encode()) > TEXT_BYTES:
+        raise ValidationError(_("This is too long. Please say it in fewer words."), code="long")
+    marks = 0
+    for sign in text:
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks > MARKS_IN_A_ROW:
+            raise ValidationError(_("Please use plain letters."), code="marks")
+
+
+class PlainForm(forms.Form):
+    """A form that takes each of its fields once: a repeated key has no honest meaning."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse repeated keys."""
+        data = self.data
+        if isinstance(data, QueryDict) and any(len(data.getlist(name)) > 1 for name in self.fields):
+            raise ValidationError(_("The form arrived twice in one. Please send it again."), code="repeated")
+        return super().clean() or self.cleaned_data
+
+
+class IdentifyForm(PlainForm):
+    """Which shop, and which phone. A wrong shape is an error here; whether it exists is never said."""
+
+    shop = forms.CharField(
+        label=_("Merchant number or terminal number"),
+        help_text=_("Merchant number: 15 digits. Terminal number: 8. Both are on any card receipt."),
+        max_length=64,
+    )
+    phone = PhoneField(
+        label=_("Registered phone"),
+        help_text=_("The number you gave when you got the terminal. The code goes there."),
+    )
+    form = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False, initial=new_token)
+
+    def clean_shop(self) -> str:
+        """The number in its one written form."""
+        return normalise_identifier(self.cleaned_data["shop"])
+
+
+class CodeForm(PlainForm):
+    """The six digits from the text message. What cannot be a code is an error and costs no try."""
+
+    code = forms.CharField(label=_("Code"), max_length=64)
+
+    def clean_code(self) -> str:
+        """Six ASCII digits."""
+        code = normalise_code(self.cleaned_data["code"])
+        if code is None:
+            raise ValidationError(_("The code has 6 digits. This did not cost a try."), code="shape")
+        return code
+
+
+class TerminalForm(PlainForm):
+    """One terminal of the list."""
+
+    terminal = forms.CharField(
+        label=_("Terminal"), max_length=32, error_messages={"required": _("Choose a terminal.")}
+    )
+
+
+class AboutForm(PlainForm):
+    """A form about the terminal and operator that were on the page when it was printed."""
+
+    subject = forms.CharField(widget=forms.HiddenInput, max_length=32, required=False)
+
+    def __init__(self, *args: Any, mark: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.mark = mark
+        self.initial["subject"] = mark
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a form from a page about something else."""
+        cleaned = super().clean()
+        if not constant_time_compare(cleaned.get("subject", ""), self.mark):
+            raise ValidationError(
+                _("The choice was changed in another window. Please look at it once more."), code="stale"
+            )
+        return cleaned
+
+
+class OperatorForm(AboutForm):
+    """One operator of the list."""
+
+    operator = forms.CharField(
+        label=_("Operator"), max_length=8, error_messages={"required": _("Choose an operator.")}
+    )
+
+
+class PasswordForm(AboutForm):
+    """A new password, twice. It is never printed back, whatever was wrong with it."""
+
+    new_password = forms.CharField(
+        label=_("New password"), widget=forms.PasswordInput, strip=False, max_length=64
+    )
+    again = forms.CharField(label=_("Once more"), widget=forms.PasswordInput, strip=False, max_length=64)
+
+    def __init__(self, *args: Any, rules: PasswordRules, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.rules = rules
+        self.broken: list[Rule] | None = None
+
+    def clean_new_password(self) -> str:
+        """A password that this terminal's rules allow."""
+        password: str = self.cleaned_data["new_password"]
+        self.broken = self.rules.broken(password)
+        if self.broken:
+            raise ValidationError(_("Pick another one: the rules below show why."), code="rules")
+        return password
+
+    def clean(self) -> dict[str, Any]:
+        """Both must be the same."""
+        cleaned = super().clean()
+        first, second = cleaned.get("new_password"), cleaned.get("again")
+        if first and second and not constant_time_compare(first, second):
+            self.add_error("again", ValidationError(_("The two are not the same."), code="differ"))
+        return cleaned
+
+
+class SupportForm(PlainForm):
+    """What happened, and whom to call back."""
+
+    phone = PhoneField(label=_("Phone to call back"), required=False)
+    text = forms.CharField(
+        label=_("What happened?"),
+        help_text=_("Please write no passwords, codes or identity numbers. We cover them if you do."),
+        max_length=2000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        validators=[refuse_oddities],
+    )
+
+    def __init__(self, *args: Any, known_phone: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.known_phone = known_phone
+
+    def clean_phone(self) -> str:
+        """The phone typed here, else the one of the recovery."""
+        phone: str = self.cleaned_data["phone"] or self.known_phone
+        if not phone:
+            raise ValidationError(_("Tell us which phone to call."), code="required")
+        return phone

@@ -1,0 +1,52 @@
+"""A reset started by an owner who is signed in: nothing to identify, but the code is still needed."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from portal.network import address_block, client_address
+from recovery import flow
+from recovery.access import remember
+from recovery.binding import new_token
+from terminals.health import health
+from terminals.models import Operator, Terminal
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+@login_required
+def start_signed_in(request: HttpRequest, terminal_id: str, number: str = "") -> HttpResponse:
+    """Ask before a code is sent to the registered phone, then send it. Foreign terminals do not exist here."""
+    merchant = request.user.merchant
+    till = get_object_or_404(
+        Terminal.objects.select_related("store"), pk=terminal_id, store__merchant=merchant
+    )
+    operator = get_object_or_404(Operator, terminal=till, number=number) if number else None
+    if request.method == "POST" and merchant.phone:
+        asked = flow.Asked(
+            identifier=merchant.number,
+            phone=merchant.phone,
+            locale=get_language() or "zh-hans",
+            block=address_block(client_address(request)),
+            user=request.user,
+            terminal=till,
+            operator_number=number,
+        )
+        token = new_token()
+        flow.start(asked, token)
+        response = redirect("recovery:code")
+        remember(response, token)
+        return response
+    context = {
+        "terminal": till,
+        "operator": operator,
+        "health": health(till, timezone.now()),
+        "masked_phone": merchant.masked_phone,
+    }
+    return render(request, "recovery/start_signed_in.html", context)

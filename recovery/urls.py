@@ -1,0 +1,27 @@
+"""Addresses of the recovery journey. None holds an id: the browser's cookie says which recovery it is."""
+
+from django.urls import path
+
+from recovery import owner_views, status_views, support_views, views
+
+app_name = "recovery"
+urlpatterns = [
+    path("", views.identify, name="identify"),
+    path("code", views.code, name="code"),
+    path("code/resend", views.resend, name="resend"),
+    path("terminal", views.terminal, name="terminal"),
+    path("operator", views.operator, name="operator"),
+    path("operator/remembered", views.remembered, name="remembered"),
+    path("refused/<str:number>", views.refused, name="refused"),
+    path("password", views.password, name="password"),
+    path("password/choose", views.let_them_choose, name="let_them_choose"),
+    path("status", status_views.status, name="status"),
+    path("status/fragment", status_views.status_fragment, name="status_fragment"),
+    path("status/withdraw", status_views.withdraw, name="withdraw"),
+    path("status/again", status_views.again, name="again"),
+    path("expired", views.expired, name="expired"),
+    path("support", support_views.support, name="support"),
+    path("support/sent", support_views.support_sent, name="support_sent"),
+    path("start/<str:terminal_id>", owner_views.start_signed_in, name="start_signed_in"),
+    path("start/<str:terminal_id>/<str:number>", owner_views.start_signed_in, name="start_signed_in"),
+]

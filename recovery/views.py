@@ -1,0 +1,310 @@
+"""The pages of the journey: they ask, hand the answer to `flow`, and show where the row stands now."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from portal import challenges
+from portal.network import address_block, client_address
+from recovery import access, flow, gates
+from recovery.access import at, recovery_of, remember, shielded
+from recovery.authority import NotAllowed, operator_of, terminals_of
+from recovery.binding import new_token, token_for
+from recovery.forms import AboutForm, CodeForm, IdentifyForm, OperatorForm, PasswordForm, TerminalForm
+from recovery.models import Recovery
+from recovery.passwords import rules_of
+from terminals.commands import CannotIssue
+from terminals.health import health
+from terminals.models import Operator, Terminal
+
+State = Recovery.State
+page_methods = require_http_methods(["GET", "HEAD", "POST"])
+expired = never_cache(access.expired)
+SAME_TAB = timedelta(seconds=60)
+
+
+# ── 1 identify ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@page_methods
+@never_cache
+@shielded("identify")
+def identify(request: HttpRequest) -> HttpResponse:
+    """Ask which shop and which phone. The answer is the same for everybody."""
+    form = IdentifyForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        return begin(request, form)
+    return page(request, "identify", None, 1, form=form)
+
+
+def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
+    """Start a recovery, or go on with the one this very form or another tab has just started."""
+    shop, phone = form.cleaned_data["shop"], form.cleaned_data["phone"]
+    mine = recovery_of(request)
+    if mine is not None and (mine.identifier, mine.phone) == (shop, phone) and just_started(mine):
+        return redirect("recovery:code")
+    asked = flow.Asked(
+        identifier=shop,
+        phone=phone,
+        locale=get_language() or "zh-hans",
+        block=address_block(client_address(request)),
+    )
+    token = token_for(form.cleaned_data["form"], shop, phone)
+    recovery = flow.start(asked, token)
+    if recovery.state not in flow.PROVING or recovery.expires_at <= timezone.now():
+        # The form of a journey that is over, sent once more: a new one.
+        token = new_token()
+        flow.start(asked, token)
+    response = redirect("recovery:code")
+    remember(response, token)
+    return response
+
+
+def just_started(recovery: Recovery) -> bool:
+    """Whether a second tab asking for the same may share this recovery, so that one text is sent."""
+    return recovery.state in flow.PROVING and recovery.created_at > timezone.now() - SAME_TAB
+
+
+# ── 2 code ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@page_methods
+@shielded("code")
+@at(*flow.PROVING)
+def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Ask for the code. Looking at this page or reloading it sends nothing."""
+    form = CodeForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        proof = flow.prove(recovery, form.cleaned_data["code"])
+        if proof.token is not None:
+            recovery.refresh_from_db()
+            response = go_on(recovery)
+            remember(response, proof.token)
+            return response
+        form.add_error("code", refusal(proof.outcome))
+        recovery.challenge.refresh_from_db()
+    challenge = recovery.challenge
+    tries = challenges.tries_left(challenge)
+    return page(
+        request,
+        "code",
+        recovery,
+        2,
+        form=form,
+        tail=recovery.phone[-4:],
+        wait=challenges.next_send_in(challenge),
+        sends_left=max(0, challenges.SENDS - challenge.sends),
+        tries_left=tries,
+        minutes=int(challenges.LIFE.total_seconds() // 60),
+        dead=tries == 0,
+    )
+
+
+def refusal(outcome: challenges.Outcome) -> str:
+    """Why a code was not taken, in words."""
+    if outcome.tries_left > 0 and outcome.reason == "wrong":
+        text = ngettext(
+            "That code is not right. %(count)d try left.",
+            "That code is not right. %(count)d tries left.",
+            outcome.tries_left,
+        )
+        return text % {"count": outcome.tries_left}
+    return _("This code can no longer be used. Please start again.")
+
+
+def go_on(recovery: Recovery) -> HttpResponse:
+    """Take the steps that need no answer, and lead to the page of the first that needs one."""
+    try:
+        if recovery.operator_number:
+            flow.choose_operator(recovery, recovery.operator_number)
+        elif recovery.terminal_id is None:
+            only = list(terminals_of(recovery)[:2])
+            if len(only) == 1:
+                flow.choose_terminal(recovery, only[0].pk)
+    except NotAllowed as refusal:
+        if refusal.reason == "gate":
+            return redirect("recovery:refused", recovery.operator_number)
+    recovery.refresh_from_db()
+    return redirect(access.page_of(recovery))
+
+
+@require_POST
+@shielded("code")
+@at(*flow.PROVING)
+def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Ask for the same code once more. Too early, the page says how long."""
+    flow.resend(recovery)
+    return redirect("recovery:code")
+
+
+# ── 3 terminal, 4 operator ───────────────────────────────────────────────────────────────────────────────────
+
+
+@page_methods
+@at(*flow.CHOOSING)
+def terminal(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Ask which terminal, and show which are in reach."""
+    form = TerminalForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        try:
+            flow.choose_terminal(recovery, form.cleaned_data["terminal"])
+        except NotAllowed:
+            form.add_error("terminal", _("Choose a terminal of the list."))
+        else:
+            return redirect("recovery:operator")
+    now = timezone.now()
+    found = list(terminals_of(recovery))
+    rows = [
+        {
+            "value": each.pk,
+            "terminal": each,
+            "health": health(each, now),
+            "checked": each.pk == recovery.terminal_id or len(found) == 1,
+        }
+        for each in found
+    ]
+    return page(request, "choose_terminal", recovery, 3, form=form, rows=rows)
+
+
+@page_methods
+@at(*flow.CHOOSING)
+def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Ask whose password; the list alone answers who only forgot a number."""
+    till = terminals_of(recovery).filter(pk=recovery.terminal_id).first()
+    if till is None:
+        return redirect("recovery:terminal")
+    form = OperatorForm(posted(request), mark=flow.subject_mark(recovery))
+    if request.method == "POST" and form.is_valid():
+        number = form.cleaned_data["operator"]
+        try:
+            flow.choose_operator(recovery, number)
+        except NotAllowed as refusal:
+            if refusal.reason == "gate":
+                return redirect("recovery:refused", number)
+            form.add_error("operator", _("Choose an operator of the list."))
+        else:
+            return redirect("recovery:password")
+    context = {
+        "form": form,
+        "rows": operator_rows(till, recovery.operator_number),
+        "terminal": till,
+        "health": health(till, timezone.now()),
+        "several": terminals_of(recovery).count() > 1,
+    }
+    return page(request, "choose_operator", recovery, 4, **context)
+
+
+def operator_rows(till: Terminal, chosen: str) -> list[dict[str, Any]]:
+    """The operators for the page, ordinary ones first; `locked` is what the terminal itself reported."""
+    status = getattr(till, "status", None)
+    reported = status.inventory.get("operators", []) if status else []
+    locked = {entry.get("op") for entry in reported if entry.get("locked")}
+    operators = Operator.objects.filter(terminal=till).order_by("number")
+    rows = [
+        {
+            "value": each.number,
+            "number": each.number,
+            "name": each.name,
+            "role": each.get_role_display(),
+            "locked": each.number in locked,
+            "extra_proof": not gates.for_operator(each.number).open,
+            "checked": each.number == chosen,
+        }
+        for each in operators
+    ]
+    return sorted(rows, key=lambda row: bool(row["extra_proof"]))
+
+
+@page_methods
+@at(*flow.CHOOSING, State.DONE)
+def remembered(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """End the journey because the list was enough; afterwards, say that nothing was changed."""
+    if request.method == "POST" and recovery.state != State.DONE:
+        flow.remembered(recovery)
+        return redirect("recovery:remembered")
+    if recovery.reason != "remembered":
+        return redirect(access.page_of(recovery))
+    return page(request, "remembered", recovery)
+
+
+@require_safe
+@at(*flow.CHOOSING)
+def refused(request: HttpRequest, recovery: Recovery, number: str = "") -> HttpResponse:
+    """Say that this operator needs more than a text message. Nothing has moved."""
+    gate = gates.for_operator(number)
+    chosen = Operator.objects.filter(terminal_id=recovery.terminal_id, number=number).first()
+    if gate.open or chosen is None:
+        return redirect(access.page_of(recovery))
+    return page(request, "refused", recovery, operator_number=number, operator=chosen, gate=gate)
+
+
+# ── 5 new password ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@page_methods
+@sensitive_post_parameters("new_password", "again")
+@at(State.SETTING)
+def password(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Ask for the new password. What was typed is sealed or forgotten, never shown again."""
+    till = terminals_of(recovery).filter(pk=recovery.terminal_id).first()
+    chosen = operator_of(recovery)
+    if till is None or chosen is None:
+        return redirect("recovery:terminal")
+    rules = rules_of(recovery, till, chosen)
+    form = PasswordForm(posted(request), rules=rules, mark=flow.subject_mark(recovery))
+    if request.method == "POST" and form.is_valid():
+        try:
+            flow.set_password(recovery, form.cleaned_data["new_password"])
+        except (NotAllowed, CannotIssue) as refusal:
+            form.add_error(None, cannot(refusal.reason))
+        else:
+            return redirect("recovery:status")
+    context = {
+        "form": form,
+        "operator": chosen,
+        "terminal": till,
+        "health": health(till, timezone.now()),
+        "rules": rules.lines(form.broken),
+        "keypad": rules.policy.keypad,
+        "min_length": rules.policy.min_length,
+        "max_length": rules.policy.max_length,
+    }
+    return page(request, "new_password", recovery, 5, **context)
+
+
+@require_POST
+@at(State.SETTING)
+def let_them_choose(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Let the operator choose at the terminal instead."""
+    form = AboutForm(request.POST, mark=flow.subject_mark(recovery))
+    if not form.is_valid():
+        messages.warning(request, " ".join(form.non_field_errors()))
+        return redirect("recovery:password")
+    try:
+        flow.let_them_choose(recovery)
+    except (NotAllowed, CannotIssue) as refusal:
+        messages.error(request, cannot(refusal.reason))
+        return redirect("recovery:password")
+    return redirect("recovery:status")
+
+
+def cannot(reason: str) -> str:
+    """Why no command could be sent, in words, with what to do."""
+    words = {
+        "too_many_open": _("Too many commands are waiting for this terminal. Switch it on, then try again."),
+        "gate": _("This operator needs one more proof. Please contact support."),
+        "operator": _("This operator is no longer on the terminal. Please choose again."),
+        "merchant": _("This shop cannot reset passwords at the moment. Please contact support."),
+    }
+    return words.get(reason, _("This terminal cannot take a reset at the moment. Please contact support."))
