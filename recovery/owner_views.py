@@ -22,11 +22,10 @@ from terminals.models import Operator, Terminal
 @never_cache
 @login_required
 def start_signed_in(request: HttpRequest, terminal_id: str, number: str = "") -> HttpResponse:
-    """Ask before a code is sent to the registered phone, then send it. Foreign terminals do not exist here."""
+    """Ask before a code is sent to the registered phone, then send it. Others' terminals are 404."""
     merchant = request.user.merchant
-    till = get_object_or_404(
-        Terminal.objects.select_related("store"), pk=terminal_id, store__merchant=merchant
-    )
+    mine = Terminal.objects.select_related("store").filter(store__merchant=merchant)
+    till = get_object_or_404(mine, pk=terminal_id)
     operator = get_object_or_404(Operator, terminal=till, number=number) if number else None
     if request.method == "POST" and merchant.phone:
         asked = flow.Asked(

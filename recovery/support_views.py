@@ -49,9 +49,7 @@ def support(request: HttpRequest) -> HttpResponse:
         try:
             ticket = tickets.open_ticket(trouble, recovery)
         except tickets.TooManyTickets:
-            form.add_error(
-                None, _("Three cases are open for this phone. We will call; there is nothing to add.")
-            )
+            form.add_error(None, _("Three cases are open for this phone already. We will call."))
         else:
             request.session[SHOWN] = {"number": ticket.number, "phone": ticket.masked_phone}
             return redirect("recovery:support_sent")

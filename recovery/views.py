@@ -13,7 +13,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from portal import challenges
 from portal.network import address_block, client_address
@@ -23,18 +23,18 @@ from recovery.authority import NotAllowed, operator_of, terminals_of
 from recovery.binding import new_token, token_for
 from recovery.forms import AboutForm, CodeForm, IdentifyForm, OperatorForm, PasswordForm, TerminalForm
 from recovery.models import Recovery
+from recovery.pages import page, page_methods, posted
 from recovery.passwords import rules_of
 from terminals.commands import CannotIssue
 from terminals.health import health
 from terminals.models import Operator, Terminal
 
 State = Recovery.State
-page_methods = require_http_methods(["GET", "HEAD", "POST"])
 expired = never_cache(access.expired)
 SAME_TAB = timedelta(seconds=60)
 
 
-# ── 1 identify ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── 1 identify ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @page_methods
@@ -76,7 +76,7 @@ def just_started(recovery: Recovery) -> bool:
     return recovery.state in flow.PROVING and recovery.created_at > timezone.now() - SAME_TAB
 
 
-# ── 2 code ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── 2 code ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @page_methods
@@ -148,7 +148,7 @@ def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     return redirect("recovery:code")
 
 
-# ── 3 terminal, 4 operator ───────────────────────────────────────────────────────────────────────────────────
+# ── 3 terminal, 4 operator ──────────────────────────────────────────────────────────────────────────────────
 
 
 @page_methods
@@ -249,7 +249,7 @@ def refused(request: HttpRequest, recovery: Recovery, number: str = "") -> HttpR
     return page(request, "refused", recovery, operator_number=number, operator=chosen, gate=gate)
 
 
-# ── 5 new password ───────────────────────────────────────────────────────────────────────────────────────────
+# ── 5 new password ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 @page_methods
