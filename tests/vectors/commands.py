@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from joserfc import jwe
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from terminals import jose
 from terminals.protocol import TYP_COMMAND
@@ -44,6 +44,7 @@ def refusals() -> Iterator[Refusal]:
         _sequence,
         _keys,
         _arguments,
+        _shapes,
         _bindings,
         _sealed_headers,
         _points,
@@ -164,6 +165,9 @@ def _arguments() -> Iterator[Refusal]:
         "malformed",
         spends=True,
     )
+
+
+def _shapes() -> Iterator[Refusal]:
     shapes: dict[str, dict[str, Any]] = {
         "args list": {"args": [1]},
         "guard text": {"guard": "x"},
@@ -249,7 +253,7 @@ def _raw(body: bytes, key: Any = None, **changes: Any) -> str:
             "PBES2-HS256+A128KW", "A128GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512", "DEF",
         ]
     )  # fmt: skip
-    recipient = key or OKPKey.import_key(jose.public_jwk(world.OPENING))
+    recipient = key or world.library_key(jose.public_jwk(world.OPENING))
     return jwe.encrypt_compact(_header(**changes), body, recipient, registry=registry)
 
 

@@ -75,7 +75,7 @@ def _macs(kind: Kind) -> Iterator[Forgery]:
 
 def _embedded_keys(kind: Kind) -> Iterator[Forgery]:
     attacker = jose.public_jwk(STRANGER)
-    for name, change in {
+    changes: dict[str, dict[str, Any]] = {
         "jwk beside kid": {"jwk": attacker},
         "jwk for kid": {"jwk": attacker, "kid": None},
         "jku": {"jku": "http://127.0.0.1:1/keys"},
@@ -84,7 +84,8 @@ def _embedded_keys(kind: Kind) -> Iterator[Forgery]:
         "x5t": {"x5t": "AAAA"},
         "cty": {"cty": "JWT"},
         "nonce": {"nonce": "1"},
-    }.items():
+    }
+    for name, change in changes.items():
         header = {key: value for key, value in {**kind.header, **change}.items() if value is not None}
         yield Forgery("J04", name, forge(header, kind.claims, STRANGER), MALFORMED)
         yield Forgery("J04", f"{name}, right signature", forge(header, kind.claims, kind.key), MALFORMED)

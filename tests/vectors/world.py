@@ -9,6 +9,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from joserfc.jwk import OKPKey
 
 from terminals import jose
 from terminals.protocol import TYP_AUTH, TYP_COMMAND, TYP_RECEIPT
@@ -83,8 +84,8 @@ def keyset(ver: int = 1, **changes: Any) -> dict[str, Any]:
     """Claims of a good keyset."""
     year = 365 * 86_400
     every = ["set_credential", "unlock", "lock", "message", "void"]
-    windows = ((ISSUER, every, 0, year), (REVOKED, every, 0, year), (EARLY, every, year, 2 * year))
-    windows += ((PAST, every, -year, -86_400), (LOW_SCOPE, ["message"], 0, year))
+    windows = [(ISSUER, every, 0, year), (REVOKED, every, 0, year), (EARLY, every, year, 2 * year)]
+    windows += [(PAST, every, -year, -86_400), (LOW_SCOPE, ["message"], 0, year)]
     claims: dict[str, Any] = {
         "iss": ORIGIN, "ver": ver, "iat": T0 - 86_400, "exp": T0 + year,
         "keys": [
@@ -98,6 +99,12 @@ def keyset(ver: int = 1, **changes: Any) -> dict[str, Any]:
 
 def _changed(claims: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
+
+
+def library_key(jwk: Mapping[str, str]) -> OKPKey:
+    """The same key for the library we check ourselves against."""
+    members: dict[str, str | list[str]] = dict(jwk)
+    return OKPKey.import_key(members)
 
 
 @dataclass(frozen=True, eq=False)
