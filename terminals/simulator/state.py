@@ -72,6 +72,8 @@ class Done:
     """A token that has been dealt with, and the receipt that says how."""
 
     jti: str
+    cid: str
+    st: str
     receipt_jti: str
     receipt: str
 

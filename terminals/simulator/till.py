@@ -102,20 +102,28 @@ class Till:
         operator = state.operators.get(accepted.operator)
         if claims.op is not None and operator is None:
             raise Refused("operator_unknown", named, spends=True)
-        opened = accepted.opened
-        if opened and operator and self._problems(state, operator, opened.password):
-            raise Refused("policy_rejected", named, spends=True)
-        if state.busy:
-            if all(item.tok != tok for item in state.outbox):
-                self._receipt(state, tok, named, st=DEFERRED, rc="busy", retry=RETRY_WHEN_BUSY)
-            return Handled(DEFERRED, "busy", claims.cmd, accepted.operator)
-        self._apply(state, accepted, tok)
+        if any(done.cid == claims.cid and done.st == APPLIED for done in state.done):
+            # Issued again by a server that forgot our receipt: in force already, only the receipt is due.
+            if operator and operator.reset and operator.reset.cid == claims.cid:
+                operator.reset.jti, operator.reset.seq, operator.reset.tok = claims.jti, claims.seq, tok
+        else:
+            opened = accepted.opened
+            if opened and operator and self._problems(state, operator, opened.password):
+                raise Refused("policy_rejected", named, spends=True)
+            if state.busy:
+                return self._defer(state, tok, accepted, named)
+            self._apply(state, accepted, tok)
         state.hwm = claims.seq
         state.time_floor = max(state.time_floor, claims.iat)
         self._finish(state, tok, named, st=APPLIED)
         facts = {"jti": claims.jti, "cid": claims.cid, "cmd": claims.cmd, "op": accepted.operator}
         state.note(APPLIED, self.now(state), **facts)
         return Handled(APPLIED, None, claims.cmd, accepted.operator)
+
+    def _defer(self, state: State, tok: str, accepted: Accepted, named: Mapping[str, Any]) -> Handled:
+        if all(item.tok != tok for item in state.outbox):
+            self._receipt(state, tok, named, st=DEFERRED, rc="busy", retry=RETRY_WHEN_BUSY)
+        return Handled(DEFERRED, "busy", accepted.claims.cmd, accepted.operator)
 
     def _apply(self, state: State, accepted: Accepted, tok: str) -> None:
         claims, now = accepted.claims, self.now(state)
@@ -152,7 +160,10 @@ class Till:
         # A deferral that has not been sent yet would only contradict the result.
         state.outbox = [item for item in state.outbox if item.tok != tok]
         receipt = self._receipt(state, tok, named, **outcome)
-        state.done = [*state.done, Done(named["sub"], receipt.jti, receipt.receipt)][-DONE_RING:]
+        state.done = [
+            *state.done,
+            Done(named["sub"], named["cid"], outcome["st"], receipt.jti, receipt.receipt),
+        ][-DONE_RING:]
 
     def _receipt(self, state: State, tok: str, named: Mapping[str, Any], **outcome: Any) -> Outgoing:
         now, jti = self.now(state), new_id("rcp")

@@ -71,6 +71,16 @@ class TestSetCredential:
         assert [item.receipt for item in till.store.load().outbox] == [first.receipt]
         assert len(till.store.load().operators["03"].hashes) == 2
 
+    def test_a_command_issued_again_is_reported_again_but_not_applied_again(self, till: Till) -> None:
+        cid = "cmd_" + "E" * 16
+        till.receive(issue(HWM + 1, cid=cid))
+        again = issue(HWM + 2, cid=cid)
+        assert till.receive(again).st == "applied"
+        assert [claims["tok"] for claims in receipts(till)][-1] == jose.digest(again)
+        assert len(till.store.load().operators["03"].hashes) == 2
+        till.sign_on("03", "482917")
+        assert receipts(till)[-1]["tok"] == jose.digest(again)
+
     def test_a_gap_in_the_sequence_is_no_obstacle(self, till: Till) -> None:
         assert till.receive(issue(HWM + 5)).st == "applied"
         assert till.receive(issue(HWM + 9, password="735928")).st == "applied"
