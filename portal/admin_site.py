@@ -1,11 +1,26 @@
-"""The admin site: staff only, and only after a second factor."""
+"""The admin site: staff only, and only after a second factor asked for on a page of its own."""
 
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, URLResolver, path
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
 from django_otp.admin import OTPAdminSite
 
+from portal.accounts import STAFF
+from portal.views import code_page, password_page, resend_page
 
-class RekeyAdminSite(OTPAdminSite):
-    """Django's admin behind password and second factor."""
+
+class RekeyAdminSite(OTPAdminSite):  # type: ignore[misc]
+    """Django's admin behind the staff door.
+
+    Django-otp's own admin login asks for everything on one page and prints the password back between the two
+    answers; ours is the same pair of pages that owners use.
+    """
 
     site_header = _("Rekey support desk")
     site_title = _("Rekey support desk")
@@ -14,3 +29,28 @@ class RekeyAdminSite(OTPAdminSite):
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        """Page two of signing in, beside the stock addresses."""
+        pages: list[URLPattern | URLResolver] = [
+            path("login/code/", self.login_code, name="login_code"),
+            path("login/code/resend/", require_POST(self.resend_code), name="resend_code"),
+        ]
+        return pages + list(super().get_urls())
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Page one."""
+        if request.method == "GET" and self.has_permission(request):
+            return redirect(STAFF.home)
+        return password_page(request, STAFF, "admin/login.html", self._frame(request, _("Log in")))
+
+    def login_code(self, request: HttpRequest) -> HttpResponse:
+        """Page two."""
+        return code_page(request, STAFF, "admin/login_code.html", self._frame(request, _("Second step")))
+
+    def resend_code(self, request: HttpRequest) -> HttpResponse:
+        """The text again."""
+        return resend_page(request, STAFF)
+
+    def _frame(self, request: HttpRequest, title: Any) -> dict[str, Any]:
+        return {**self.each_context(request), "title": title, "subtitle": None}

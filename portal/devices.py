@@ -1,7 +1,7 @@
 """Second factors: a texted code and an authenticator app, behind django-otp's device interface.
 
-Django-otp's own devices keep seeds and codes in the clear and check them on unlocked rows. Of django-otp we use
-the interface, the middleware and RFC 6238; storing and judging is ours (design D7).
+Django-otp's own devices keep seeds and codes in the clear and check them on unlocked rows. Of django-otp we
+use the interface, the middleware and RFC 6238; storing and judging is ours (design D7).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from portal.models import Challenge
 PURPOSE = "sign-in"
 SEED_BYTES = 20  # RFC 4226, section 4: 160 bits
 STEP_S = 30
-# One step either way, so a code lives 90 s at most where ASVS 6.5.5 would have 30 s: phones' clocks are off by
-# seconds, and a code typed as it turns must not fail. A step counts once, and never one before it again.
+# One step either way, so a code lives 90 s at most where ASVS 6.5.5 would have 30 s: phones' clocks are off
+# by seconds, and a code typed as it turns must not fail. A step counts once, and never one before it again.
 TOLERANCE = 1
 
 
@@ -45,6 +45,7 @@ class SMSDevice(Device):  # type: ignore[misc]
     class Meta:
         verbose_name = _("phone for codes")
         verbose_name_plural = _("phones for codes")
+        constraints = [models.UniqueConstraint(fields=["user"], name="one_phone_for_codes_per_user")]
 
     def __str__(self) -> str:
         return f"{self.user} {self.user.masked_phone}"

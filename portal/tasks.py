@@ -7,7 +7,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from portal import limits
+from portal import health, limits
 from portal.messaging import outbox
 
 
@@ -27,3 +27,9 @@ def sweep_messages() -> None:
 def sweep_limits() -> None:
     """Forget counters of windows that are over."""
     limits.sweep_allowances(time.time())
+
+
+@shared_task
+def heartbeat() -> None:
+    """Leave word that beat, broker and a worker reach each other."""
+    health.heartbeat()

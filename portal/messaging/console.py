@@ -21,7 +21,7 @@ class ConsoleGateway:
     name = "console"
 
     def send(self, to: str, text: str, callback_url: str) -> Accepted:
-        """Write the line, readable by us alone. Refuses what a real carrier would: no number, or a landline."""
+        """Write the line, for our eyes only. Refuses what a real carrier would: no number, or a landline."""
         if not E164.fullmatch(to):
             raise error_for("21211")
         if to.startswith("+86") and not CHINESE_MOBILE.fullmatch(to):

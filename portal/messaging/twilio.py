@@ -1,10 +1,7 @@
-"""Text messages through Twilio's Messages API with its official client, and its signed reports about them."""
+"""Text messages through Twilio's Messages API with its official client."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,19 +11,15 @@ from requests.exceptions import ConnectTimeout, RequestException, Timeout
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
-from twilio.request_validator import HMAC_SHA1, RequestValidator, get_signature_algorithm
 from twilio.rest import Client
 from urllib3.exceptions import NewConnectionError
 
 from portal.messaging.gateways import Accepted, GatewayError, error_for
-
-MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
-FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,39}")
-ERROR_CODE = re.compile(r"[0-9]{1,6}")
+from portal.messaging.reports import ERROR_CODE, MESSAGE_SID
 
 
 class AimedHttpClient(TwilioHttpClient):
-    """The official transport with a time-out, no repeats (a repeated POST sends twice) and a chosen origin."""
+    """The official transport with a time-out, no repeats (a repeated POST sends twice), a chosen origin."""
 
     def __init__(self, base: str, timeout: float) -> None:
         super().__init__(timeout=timeout, pool_connections=False)
@@ -85,36 +78,3 @@ def _refusal(error: TwilioRestException) -> GatewayError:
         return error_for("20003")
     code = str(error.code or error.status)
     return error_for(code if ERROR_CODE.fullmatch(code) else "garbled")
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What Twilio says has become of one message."""
-
-    provider_id: str
-    status: str
-    error: str
-
-
-def read_report(url: str, fields: Mapping[str, list[str]], signature: str, algorithm_header: str) -> Report | None:
-    """The report in a callback that Twilio signed for exactly this configured URL; None for anything else.
-
-    The signature joins names and values without separators and covers no time, so names must look like
-    Twilio's, none may be repeated, the account must be ours, and the caller must let states move forward only.
-    It is HMAC-SHA1 with our auth token; a header that names another algorithm is refused.
-    """
-    plain = {name: values[0] for name, values in fields.items() if len(values) == 1}
-    if len(plain) != len(fields) or not all(FIELD_NAME.fullmatch(name) for name in plain):
-        return None
-    if get_signature_algorithm(algorithm_header) != HMAC_SHA1 or not _signed(url, plain, signature):
-        return None
-    provider_id, error = plain.get("MessageSid", ""), plain.get("ErrorCode", "")
-    if plain.get("AccountSid") != settings.TWILIO_ACCOUNT_SID or not MESSAGE_SID.fullmatch(provider_id):
-        return None
-    return Report(provider_id, plain.get("MessageStatus", ""), error if ERROR_CODE.fullmatch(error) else "")
-
-
-def _signed(url: str, fields: dict[str, str], signature: str) -> bool:
-    if not signature or not settings.TWILIO_AUTH_TOKEN:
-        return False
-    return bool(RequestValidator(settings.TWILIO_AUTH_TOKEN).validate(url, fields, signature))

@@ -1,0 +1,98 @@
+"""What sign-in asks, and the one way a phone number is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+from phonenumber_field.formfields import PhoneNumberField
+from phonenumbers import PhoneNumberType, number_type
+
+from portal.codes import normalise_code
+
+# As people and phones write them: full-width signs, any kind of space or dash, and the marks of direction
+# that address books wrap around a copied number.
+FULL_WIDTH = str.maketrans("０１２３４５６７８９＋－（）", "0123456789+-()")  # fmt: skip
+WRAPPERS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+SEPARATORS = re.compile("[ \u00a0\u2007\u2009\u202f\u3000()\u2010-\u2015-]")
+MOBILE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
+LONGEST = 40
+
+
+class PhoneField(PhoneNumberField):  # type: ignore[misc]
+    """A mobile number of mainland China, however it was written; cleans to E.164 or "".
+
+    Texts cost money and go abroad only where somebody has decided so; other dial codes are refused for now.
+    """
+
+    default_error_messages = {
+        "invalid": _("Type the 11 digits of a mobile number, such as 138 0013 8000."),
+        "landline": _("This number cannot receive texts. Type a mobile number."),
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(region="CN", **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """The number in E.164. Raises ValidationError."""
+        text = str(value or "").strip().strip(WRAPPERS).translate(FULL_WIDTH)
+        if not text:
+            return ""
+        found = MOBILE.fullmatch(SEPARATORS.sub("", text)) if len(text) <= LONGEST else None
+        if found is None:
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        number = super().to_python("+86" + found[1])
+        if not number.is_valid():
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        if number_type(number) != PhoneNumberType.MOBILE:
+            raise ValidationError(self.error_messages["landline"], code="landline")
+        return str(number.as_e164)
+
+
+class PlainForm(forms.Form):
+    """A form that takes each of its fields once: a repeated key has no honest meaning."""
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse repeated keys."""
+        if isinstance(self.data, QueryDict) and any(len(self.data.getlist(name)) > 1 for name in self.fields):
+            raise ValidationError(_("The form arrived twice in one. Please send it again."), code="repeated")
+        return super().clean() or self.cleaned_data
+
+
+class SignInForm(PlainForm):
+    """Page one: who, and the password, which is never printed back."""
+
+    username = forms.CharField(
+        label=_("User name"), max_length=150, widget=forms.TextInput(attrs={"autocomplete": "username"})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        help_text=_("Your Rekey password, not the one at the till."),
+        max_length=256,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+    next = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+
+
+class CodeForm(PlainForm):
+    """Page two: the six digits. What cannot be a code is an error and costs no try."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=64,
+        widget=forms.TextInput(
+            attrs={"autocomplete": "one-time-code", "inputmode": "numeric", "autofocus": True}
+        ),
+    )
+
+    def clean_code(self) -> str:
+        """Six ASCII digits."""
+        code = normalise_code(self.cleaned_data["code"])
+        if code is None:
+            raise ValidationError(_("The code has 6 digits. This did not cost a try."), code="shape")
+        return code

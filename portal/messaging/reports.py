@@ -1,0 +1,49 @@
+"""What Twilio reports about a text, and whether it is really Twilio who says so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from twilio.request_validator import HMAC_SHA1, RequestValidator, get_signature_algorithm
+
+MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
+FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,39}")
+ERROR_CODE = re.compile(r"[0-9]{1,6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What Twilio says has become of one message."""
+
+    provider_id: str
+    status: str
+    error: str
+
+
+def read_report(
+    url: str, fields: Mapping[str, list[str]], signature: str, algorithm_header: str
+) -> Report | None:
+    """The report in a callback that Twilio signed for exactly this configured URL; None for anything else.
+
+    The signature joins names and values without separators and covers no time, so names must look like
+    Twilio's, none may be repeated, the account must be ours, and the caller must let states only move on.
+    It is HMAC-SHA1 with our auth token; a header that names another algorithm is refused.
+    """
+    plain = {name: values[0] for name, values in fields.items() if len(values) == 1}
+    if len(plain) != len(fields) or not all(FIELD_NAME.fullmatch(name) for name in plain):
+        return None
+    if get_signature_algorithm(algorithm_header) != HMAC_SHA1 or not _signed(url, plain, signature):
+        return None
+    provider_id, error = plain.get("MessageSid", ""), plain.get("ErrorCode", "")
+    if plain.get("AccountSid") != settings.TWILIO_ACCOUNT_SID or not MESSAGE_SID.fullmatch(provider_id):
+        return None
+    return Report(provider_id, plain.get("MessageStatus", ""), error if ERROR_CODE.fullmatch(error) else "")
+
+
+def _signed(url: str, fields: dict[str, str], signature: str) -> bool:
+    if not signature or not settings.TWILIO_AUTH_TOKEN:
+        return False
+    return bool(RequestValidator(settings.TWILIO_AUTH_TOKEN).validate(url, fields, signature))

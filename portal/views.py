@@ -1,0 +1,256 @@
+"""Doors for people: signing in and out, the language, pages that never change, and what errors look like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from portal import accounts, challenges, sessions
+from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
+from portal.devices import PURPOSE
+from portal.forms import CodeForm, SignInForm
+from portal.limits import TooMany, shield
+from portal.messaging import outbox, reports
+from portal.network import address_block, client_address
+
+LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+FORM = "application/x-www-form-urlencoded"
+
+
+def local_path(text: str) -> str:
+    """The text when it is a path on this site and nothing else, otherwise empty."""
+    local = LOCAL_PATH.fullmatch(text) and url_has_allowed_host_and_scheme(text, allowed_hosts=None)
+    return text if local else ""
+
+
+# ── signing in ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@never_cache
+def password_page(
+    request: HttpRequest, door: Door, template: str, extra: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """Page one of a door."""
+    wanted = request.GET.get(REDIRECT_FIELD_NAME, "")
+    form = SignInForm(request.POST or None, initial={"next": local_path(wanted)})
+    if request.method == "POST" and (answer := _try_password(request, door, form)):
+        return answer
+    context = {"form": form, "why": sessions.take_reason(request), **(extra or {})}
+    return render(request, template, context)
+
+
+def _try_password(request: HttpRequest, door: Door, form: SignInForm) -> HttpResponse | None:
+    taken = shield("sign-in", address_block(client_address(request)))
+    if not taken.ok:
+        return too_many(request, taken.resets_in)
+    if not form.is_valid():
+        return None
+    typed = form.cleaned_data
+    try:
+        accounts.check_password(
+            request, door, typed["username"], typed["password"], local_path(typed["next"])
+        )
+    except WrongPassword:
+        form.add_error(
+            None, ValidationError(_("User name and password do not belong together."), code="wrong")
+        )
+        return None
+    except TooMany as error:
+        return too_many(request, error.resets_in)
+    except TooBusy:
+        return busy(request)
+    return redirect(door.code_page)
+
+
+@never_cache
+def code_page(
+    request: HttpRequest, door: Door, template: str, extra: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """Page two of a door, open to a browser whose password was right."""
+    waiting = accounts.pending(request, door)
+    if waiting is None:
+        return redirect(door.page)
+    form = CodeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        outcome = accounts.check_code(request, door, waiting, form.cleaned_data["code"])
+        if outcome.ok:
+            return redirect(waiting.next or door.home)
+        form.add_error("code", ValidationError(WORDS[outcome.reason], code=outcome.reason))
+    context = {"form": form, **_code_facts(waiting), **(extra or {})}
+    return render(request, template, context)
+
+
+WORDS = {
+    "wrong": _("That code is not right."),
+    "used": _("This code has been used already."),
+    "expired": _("This code is over. Start again."),
+    "exhausted": _("Too many wrong codes. Start again."),
+}
+
+
+def _code_facts(waiting: Pending) -> dict[str, Any]:
+    challenge = waiting.challenge
+    if challenge is None:
+        return {"kind": waiting.device.kind, "minutes": 10, "dead": False}
+    tries = challenges.tries_left(challenge)
+    return {
+        "kind": waiting.device.kind,
+        "tail": waiting.user.phone[-4:],
+        "wait": challenges.next_send_in(challenge),
+        "sends_left": challenges.sends_left(challenge),
+        "tries_left": tries,
+        "minutes": 10,
+        "dead": tries == 0,
+    }
+
+
+def resend_page(request: HttpRequest, door: Door) -> HttpResponse:
+    """Send the pending code once more, if its time has come; the code page says what is possible next."""
+    waiting = accounts.pending(request, door)
+    if waiting is None:
+        return redirect(door.page)
+    if waiting.device.pending:
+        challenges.resend(waiting.device.pending, PURPOSE, get_language() or settings.LANGUAGE_CODE)
+    return redirect(door.code_page)
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """Owners: user name and password."""
+    return password_page(request, OWNERS, "portal/sign_in.html")
+
+
+def sign_in_code(request: HttpRequest) -> HttpResponse:
+    """Owners: the second factor."""
+    return code_page(request, OWNERS, "portal/sign_in_code.html")
+
+
+@require_POST
+def resend_code(request: HttpRequest) -> HttpResponse:
+    """Owners: the text again."""
+    return resend_page(request, OWNERS)
+
+
+@require_POST
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session."""
+    accounts.sign_out(request)
+    return redirect(settings.LOGOUT_REDIRECT_URL)
+
+
+@require_safe
+def signed_out(request: HttpRequest) -> HttpResponse:
+    """You are out."""
+    return render(request, "portal/signed_out.html")
+
+
+# ── language and fixed pages ────────────────────────────────────────────────────────────────────────────────
+
+
+@require_safe
+def set_language_link(request: HttpRequest, code: str) -> HttpResponse:
+    """Remember a language in a cookie and go back to where one came from. A link, for it must work bare."""
+    if code not in dict(settings.LANGUAGES):
+        raise Http404
+    response = redirect(local_path(request.GET.get(REDIRECT_FIELD_NAME, "")) or "/")
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        code,
+        max_age=365 * 86400,
+        samesite="Lax",
+        secure=settings.SECURE,
+        httponly=True,
+    )
+    return response
+
+
+@require_safe
+def hotline(request: HttpRequest) -> HttpResponse:
+    """Is the caller really from support?"""
+    return render(request, "portal/hotline.html")
+
+
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    """What is kept, for how long, and who sees it."""
+    return render(request, "portal/privacy.html")
+
+
+# ── the provider's reports ──────────────────────────────────────────────────────────────────────────────────
+
+
+@csrf_exempt
+@require_POST
+def sms_callback(request: HttpRequest, callback_key: str) -> HttpResponse:
+    """Twilio's report about one text. 204 for a genuine one, new or not; 403, unexplained, for others."""
+    plain = request.content_type == FORM and not request.META.get("QUERY_STRING")
+    if not plain or not settings.TWILIO_CALLBACK_ORIGIN:
+        return HttpResponseForbidden()
+    report = reports.read_report(
+        outbox.callback_url_of(callback_key),
+        dict(request.POST.lists()),
+        request.headers.get("X-Twilio-Signature", ""),
+        request.headers.get("X-Twilio-Webhooks-Signature-Settings", ""),
+    )
+    if report is None:
+        return HttpResponseForbidden()
+    outbox.note_report(callback_key, report.provider_id, report.status, report.error)
+    return HttpResponse(status=204)
+
+
+# ── when something is wrong ─────────────────────────────────────────────────────────────────────────────────
+
+
+def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    """The page that says how long to wait, and why."""
+    context = {"minutes": max(1, -(-seconds // 60)), "until": timezone.now() + timedelta(seconds=seconds)}
+    response = render(request, "429.html", context, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def busy(request: HttpRequest) -> HttpResponse:
+    """Too many sign-ins at once; nothing was tried."""
+    response = render(request, "503.html", {"seconds": accounts.BUSY_S}, status=503)
+    response.headers["Retry-After"] = str(accounts.BUSY_S)
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """400."""
+    return render(request, "400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """403."""
+    return render(request, "403.html", status=403)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form that was open too long, or in a browser without cookies."""
+    return render(request, "403_csrf.html", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """404."""
+    return render(request, "404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, without asking anything of a database that may be what broke."""
+    return HttpResponse(render_to_string("500.html"), status=500)
