@@ -15,6 +15,10 @@ class Tag(models.TextChoices):
     SIGN_IN = "portal:account:signed-in"
     SIGN_IN_REFUSED = "portal:account:sign-in-refused"
     SIGN_OUT = "portal:account:signed-out"
+    ACCOUNT_ENROLLED = "portal:account:enrolled"
+    ACCOUNT_CHANGED = "portal:account:changed"
+    MERCHANT_CHANGED = "portal:merchant:changed"
+    MERCHANT_PHONE_CHANGED = "portal:merchant:phone-changed"
     PHONE_UNREACHABLE = "portal:phone:unreachable"
     SMS_REFUSED = "portal:message:provider-refused"
     TERMINAL_ADDED = "terminals:terminal:added"
@@ -22,6 +26,7 @@ class Tag(models.TextChoices):
     PAIRING_REVOKED = "terminals:pairing-code:revoked"
     PAIRING_BURNED = "terminals:pairing-code:burned"
     PAIRED = "terminals:terminal:paired"
+    TERMINAL_STOPPED = "terminals:terminal:stopped"
     COMMAND_ISSUED = "terminals:command:issued"
     COMMAND_FINISHED = "terminals:command:finished"
     COMMAND_LATE = "terminals:command:applied-late"
@@ -37,6 +42,10 @@ class Tag(models.TextChoices):
     TICKET_CLOSED = "recovery:ticket:closed"
 
 
-def record(tag: Tag, *, actor: str, merchant: Merchant | None = None, subject: str = "", **facts: Any) -> AuditEvent:
-    """Add one event. `actor` and `subject` are opaque ids such as `user:7` or `rec_…`; facts hold no secrets."""
-    return AuditEvent.objects.create(tag=tag.value, actor=actor, merchant=merchant, subject=subject, facts=facts)
+def record(
+    tag: Tag, *, actor: str, merchant: Merchant | None = None, subject: str = "", **facts: Any
+) -> AuditEvent:
+    """Add one event. `actor` and `subject` are ids such as `user:7` or `rec_…`; facts hold no secrets."""
+    return AuditEvent.objects.create(
+        tag=tag.value, actor=actor, merchant=merchant, subject=subject, facts=facts
+    )

@@ -1,0 +1,148 @@
+"""The terminal API beside the poll: enroll, confirm, receipts, inventory, keysets (protocol §1, §5–§7)."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Status
+from ninja.errors import ValidationError
+
+from portal.network import address_block, client_address
+from terminals import authentication, enrollment, inventory, issuer, receipts, schemas
+from terminals.claims import parse_confirm, parse_inventory, parse_receipt_batch
+from terminals.models import Terminal
+from terminals.protocol import BODY_MAX, ENROLL_MAX, ProtocolError, strict_json
+
+log = structlog.get_logger(__name__)
+api = NinjaAPI(
+    title="Rekey terminal protocol",
+    version="1",
+    description="What a terminal speaks; `GET commands` is served beside it. See docs/terminal-protocol.md.",
+    urls_namespace="terminal-v1",
+    docs_url=None,
+)
+REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), schemas.Problem)
+
+
+def trace_of(request: HttpRequest) -> str:
+    """One random mark per request, in the answer and in the log."""
+    trace: str = getattr(request, "rekey_trace", "") or secrets.token_hex(8)
+    request.rekey_trace = trace  # type: ignore[attr-defined]
+    return trace
+
+
+@api.exception_handler(ProtocolError)
+def refuse(request: HttpRequest, error: ProtocolError) -> HttpResponse:
+    """A refusal as problem+json."""
+    trace = trace_of(request)
+    log.info("terminal_refused", error_code=error.code, detail=error.detail, trace=trace)
+    response = HttpResponse(
+        json.dumps(error.problem(trace)), status=error.status, content_type="application/problem+json"
+    )
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    response.headers["Rekey-Trace"] = trace
+    return response
+
+
+@api.exception_handler(ValidationError)
+def refuse_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    """A path or query that cannot be read."""
+    return refuse(request, ProtocolError("malformed", "parameters"))
+
+
+@api.exception_handler(Exception)
+def refuse_broken(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Something of ours broke; the terminal is told to come back."""
+    log.error("terminal_api_failed", trace=trace_of(request), exc_info=error)
+    return refuse(request, ProtocolError("internal", retry_after=15))
+
+
+def raw_body(request: HttpRequest, limit: int = BODY_MAX) -> bytes:
+    """The body's bytes. Raises ProtocolError `too_large`, or `malformed` for a compressed one."""
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise ProtocolError("malformed", "content encoding")
+    length = request.headers.get("Content-Length") or "0"
+    if not length.isdigit() or int(length) > limit or len(request.body) > limit:
+        raise ProtocolError("too_large")
+    return request.body
+
+
+def caller(request: HttpRequest, *, confirmed: bool = True) -> Terminal:
+    """The terminal whose bearer this is. Raises ProtocolError."""
+    bearer = authentication.verify(request.headers.get("Authorization", ""))
+    if confirmed:
+        authentication.admit(bearer)
+    return Terminal.objects.select_related("store__merchant").get(pk=bearer.terminal_id)
+
+
+@api.post(
+    "enroll",
+    response={201: schemas.EnrollAnswer, **REFUSALS},
+    openapi_extra=schemas.body("application/jose", schemas.COMPACT),
+    summary="Pair with a code and register two keys",
+)
+def enroll(request: HttpRequest) -> Status[dict[str, Any]]:
+    """A `rekey-enroll+jwt`, signed by the new key in its own header."""
+    block = address_block(client_address(request))
+    return Status(201, asdict(enrollment.enroll(raw_body(request, ENROLL_MAX), block)))
+
+
+@api.post(
+    "enroll/confirm",
+    response={200: schemas.StateAnswer, **REFUSALS},
+    openapi_extra=schemas.body("application/json", schemas.NONCE),
+    summary="Return the nonce: proves the second key",
+)
+def confirm(request: HttpRequest) -> dict[str, str]:
+    """Safe to repeat when an answer was lost."""
+    terminal = caller(request, confirmed=False)
+    enrollment.confirm(terminal.pk, parse_confirm(strict_json(raw_body(request))))
+    return {"state": "active"}
+
+
+@api.post(
+    "receipts",
+    response={200: schemas.ReceiptsAnswer, **REFUSALS},
+    openapi_extra=schemas.body("application/json", schemas.RECEIPTS),
+    summary="Report what became of tokens",
+)
+def post_receipts(request: HttpRequest) -> dict[str, Any]:
+    """Up to eight signed receipts; each is judged on its own."""
+    terminal = caller(request)
+    batch = parse_receipt_batch(strict_json(raw_body(request)))
+    return {"results": [asdict(result) for result in receipts.accept(terminal, batch)]}
+
+
+@api.put(
+    "inventory",
+    response={204: None, **REFUSALS},
+    openapi_extra=schemas.body("application/json", schemas.INVENTORY),
+    summary="Operators and condition of the machine",
+)
+def put_inventory(request: HttpRequest) -> Status[None]:
+    """Daily, and whenever something changed."""
+    terminal = caller(request)
+    inventory.store(terminal, parse_inventory(strict_json(raw_body(request))))
+    return Status(204, None)
+
+
+@api.get(
+    "keysets/{int:version}",
+    response={200: str, 404: schemas.Problem},
+    summary="One keyset, signed by the root, for ever the same",
+)
+def get_keyset(request: HttpRequest, version: int) -> HttpResponse:
+    """The compact `rekey-keyset+jwt`; it may be cached."""
+    try:
+        token = issuer.keyset(version).token
+    except issuer.NoKeyset:
+        raise ProtocolError("not_found") from None
+    response = HttpResponse(token, content_type="application/jose")
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response

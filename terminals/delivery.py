@@ -1,0 +1,192 @@
+"""From a row to the terminal's inbox: claim, sign, push; and the sweeper behind it (design D1)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from portal.audit import Tag, record
+from terminals import commands, inbox, jose, signer
+from terminals.models import Command, CommandToken, Terminal
+from terminals.protocol import FETCHED, LOCK, QUEUED, new_id
+
+log = structlog.get_logger(__name__)
+CLAIM = timedelta(seconds=5)
+CLAIM_MAX = timedelta(seconds=60)
+# A row that was claimed this often without getting through is shown to staff; it is still retried, slowly.
+PARKED_AFTER = 10
+# How long after its end a token may still be found in an inbox that was out of reach at the time.
+REDROP = timedelta(minutes=2)
+REPUSH_AFTER = timedelta(seconds=5)
+BATCH = 200
+
+
+class Overtaken(Exception):
+    """Another worker holds this command now; what was begun here is rolled back."""
+
+
+def deliver(command_id: str) -> bool:
+    """Sign a queued command and put it into its terminal's inbox; whether it lies there now.
+
+    Safe to run twice and anywhere: the claim is one conditional UPDATE, a command is signed once per claim
+    holder, and pushing again changes nothing. Without the signing key or Redis it stays queued.
+    """
+    command = _claim(command_id, timezone.now())
+    if command is None:
+        return False
+    try:
+        if not command.token and not _sign(command):
+            return False
+        inbox.push(command.terminal_id, [_item(command)])
+    except signer.NoSigningKey as error:
+        log.critical("cannot_sign", command=command_id, why=str(error))
+        return False
+    except Overtaken:
+        return False
+    except inbox.InboxUnavailable:
+        _release(command)
+        return False
+    _pushed(command)
+    return True
+
+
+def _claim(command_id: str, now: datetime) -> Command | None:
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
+    claimed = Command.objects.filter(free, pk=command_id, state=QUEUED, pushed_at__isnull=True).update(
+        claimed_until=now + CLAIM, claims=F("claims") + 1
+    )
+    if claimed != 1:
+        return None
+    command = Command.objects.select_related("terminal__store__merchant").get(pk=command_id)
+    if command.claims > 1:
+        until = now + min(CLAIM * 2 ** min(command.claims - 1, 6), CLAIM_MAX)
+        Command.objects.filter(pk=command_id, claims=command.claims).update(claimed_until=until)
+    if command.claims == PARKED_AFTER:
+        record(
+            Tag.COMMAND_PARKED, actor="worker", merchant=command.terminal.store.merchant, subject=command.id
+        )
+    return command
+
+
+def _release(command: Command) -> None:
+    # Redis being away is nobody's fault: the claim does not count against the row.
+    Command.objects.filter(pk=command.pk, claims=command.claims).update(
+        claimed_until=None, claims=F("claims") - 1
+    )
+
+
+def _sign(command: Command) -> bool:
+    """Take the next sequence number and store the signed token, both or neither."""
+    with transaction.atomic():
+        # The row lock makes the numbers of one terminal rise one at a time, whoever signs.
+        terminal = Terminal.objects.select_for_update().get(pk=command.terminal_id)
+        if not _may_receive(terminal, command):
+            return False
+        if command.sealed and command.sealed_kid != terminal.enc_kid:
+            commands.move(command, Command.State.EXPIRED, actor="server", reason="key_changed")
+            return False
+        terminal.last_seq += 1
+        terminal.save(update_fields=["last_seq"])
+        claims = _claims(command, terminal)
+        token = signer.sign_command(claims)
+        facts = {"jkt": terminal.sign_kid or "", "seq": claims["seq"], "jti": claims["jti"]}
+        stored = Command.objects.filter(pk=command.pk, state=QUEUED, claims=command.claims, token="").update(
+            token=token, token_digest=jose.digest(token), attempt=F("attempt") + 1, **facts
+        )
+        if stored != 1:
+            raise Overtaken
+        CommandToken.objects.create(command=command, digest=jose.digest(token), **facts)
+    command.refresh_from_db()
+    return True
+
+
+def _may_receive(terminal: Terminal, command: Command) -> bool:
+    if terminal.state == Terminal.State.QUARANTINED:
+        return command.kind == LOCK
+    return terminal.state == Terminal.State.ACTIVE
+
+
+def _claims(command: Command, terminal: Terminal) -> dict[str, Any]:
+    claims: dict[str, Any] = {
+        "iss": settings.REKEY_ORIGIN,
+        "aud": terminal.id,
+        "jkt": terminal.sign_kid,
+        "iat": int(timezone.now().timestamp()),
+        "exp": int(command.expires_at.timestamp()),
+        "jti": new_id("tok"),
+        "cid": command.id,
+        "seq": terminal.last_seq,
+        "cmd": command.kind,
+        "by": command.requested_by,
+    }
+    optional = {
+        "op": command.operator_number,
+        "args": command.args,
+        "rid": command.recovery_ref,
+        "sealed": command.sealed,
+        "apr": [command.approved_by] if command.approved_by else [],
+    }
+    return claims | {name: value for name, value in optional.items() if value}
+
+
+def _item(command: Command) -> inbox.Item:
+    return inbox.Item(command.seq or 0, command.id, command.token)
+
+
+def _pushed(command: Command) -> None:
+    changed = Command.objects.filter(pk=command.pk, jti=command.jti, state__in=(QUEUED, FETCHED)).update(
+        pushed_at=timezone.now(), claimed_until=None
+    )
+    if not changed:
+        # It was withdrawn or finished while we pushed: leave nothing behind.
+        commands.forget(command.terminal_id, [command.seq])
+
+
+def waiting_for(terminal_id: str) -> list[inbox.Item]:
+    """The signed tokens a terminal should find, from the rows: the truth behind its inbox."""
+    rows = Command.objects.filter(terminal_id=terminal_id, state__in=(QUEUED, FETCHED)).exclude(token="")
+    return [_item(command) for command in rows.order_by("seq")]
+
+
+def sweep() -> None:
+    """Make good what got lost: called every two seconds, and as often as anybody likes.
+
+    Expires what is due, fills the inboxes again when Redis has lost them, signs and pushes what waits, and
+    takes out what ended while Redis was away.
+    """
+    now = timezone.now()
+    commands.expire_due(now)
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
+    unpushed = Command.objects.filter(free, state=QUEUED, pushed_at__isnull=True).order_by("created_at")
+    try:
+        if not inbox.is_complete():
+            inbox.rebuild(_fill)
+        for command_id in unpushed.values_list("pk", flat=True)[:BATCH]:
+            deliver(command_id)
+        _repair(now)
+    except inbox.InboxUnavailable as error:
+        log.warning("inbox_away", error=type(error).__name__)
+
+
+def _fill() -> None:
+    rows = Command.objects.filter(state__in=(QUEUED, FETCHED)).exclude(token="").order_by("seq")
+    for command in rows.iterator(chunk_size=500):
+        inbox.push(command.terminal_id, [_item(command)])
+
+
+def _repair(now: datetime) -> None:
+    """Push again what should lie there for a while already, and take out again what has just ended."""
+    lying = Command.objects.filter(state__in=(QUEUED, FETCHED), pushed_at__lt=now - REPUSH_AFTER).exclude(
+        token=""
+    )
+    for command in lying.order_by("-created_at")[:BATCH]:
+        inbox.push(command.terminal_id, [_item(command)], wake=False)
+    ended = Command.objects.filter(finished_at__gt=now - REDROP, seq__isnull=False)
+    for terminal_id, seq in ended.values_list("terminal_id", "seq")[:BATCH]:
+        inbox.drop(terminal_id, [seq])

@@ -1,0 +1,19 @@
+"""Celery doors of the terminals: one opaque id in, no logic here."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from terminals import delivery
+
+
+@shared_task
+def deliver(command_id: str) -> None:
+    """Sign one command and put it into its terminal's inbox."""
+    delivery.deliver(command_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Make good what got lost."""
+    delivery.sweep()
