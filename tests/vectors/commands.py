@@ -288,14 +288,14 @@ def _sealed_headers() -> Iterator[Refusal]:
     headers |= {
         "apv other": {"apv": "AAAA"},
         "apv raw": {"apv": world.CID},
-        "crit": {"crit": ["exp"]},
+        "crit": {"crit": ["cty"], "cty": "JWT"},
         "cty": {"cty": "JWT"},
     }
-    spliced = {name: {"sealed": _spliced(**change)} for name, change in headers.items()}
+    whole = {name: {"sealed": _raw(body, **change)} for name, change in headers.items()}
     missing = {
         f"no {name}": {"sealed": _spliced(**{name: None})} for name in ("alg", "enc", "kid", "apv", "epk")
     }
-    yield from _signed("J23", {**spliced, **missing}, "open_failed", spends=True)
+    yield from _signed("J23", {**whole, **missing}, "open_failed", spends=True)
 
 
 def _spliced(**changes: Any) -> str:
