@@ -23,3 +23,5 @@ from portal.settings import *  # noqa: E402, F403 - the environment above has to
 
 TEST_VAR = Path(os.environ["REKEY_VAR"])
 PASSWORD_HASHERS = ["tests.hashers.CheapHasher"]
+# WhiteNoise warns about a folder that collectstatic has not made yet, and warnings are errors here.
+(TEST_VAR / "static").mkdir(parents=True, exist_ok=True)
