@@ -43,7 +43,7 @@ class Resend:
 
 
 def open_challenge(purpose: str, subject: str, phone: str) -> Challenge:
-    """A fresh challenge bound to a purpose and a subject. Nothing is sent yet; without a phone it is a decoy."""
+    """A fresh challenge bound to a purpose and a subject. Nothing is sent; without a phone it is a decoy."""
     return Challenge.objects.create(
         purpose=purpose, subject=subject, phone=phone, expires_at=timezone.now() + LIFE
     )
@@ -119,7 +119,7 @@ def take_send(challenge_id: str) -> bool:
 
 
 def send(challenge: Challenge, template: str, locale: str) -> Message | None:
-    """Queue the code for the challenge's phone if a slot is free; the message, or None. A decoy sends nothing."""
+    """Queue the code for the challenge's phone if a slot is free; the message, or None, as for a decoy."""
     if not take_send(challenge.id) or not challenge.phone:
         return None
     return queue_message(template, challenge.phone, locale, challenge=challenge)

@@ -1,4 +1,4 @@
-"""Named limits: exact ones in the database for money and secrets, coarse shields in Redis per address (D12)."""
+"""Named limits: exact ones in the database for money and secrets, coarse ones in Redis per address (D12)."""
 
 from __future__ import annotations
 

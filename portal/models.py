@@ -1,4 +1,4 @@
-"""The ground tables: merchants, stores, people, challenges, messages to people, counters and the audit trail."""
+"""The ground tables: merchants, stores, people, challenges, messages, counters and the audit trail."""
 
 from __future__ import annotations
 
