@@ -7,13 +7,14 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init, worker_process_init
+from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_ready
 from django.conf import settings
 from django.db import connections
 from kombu.entity import Queue
 
 from portal.breaker import Breaker, Resting
 from portal.checks import insist
+from portal.health import heartbeat
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -78,6 +79,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_concurrency=2,
     worker_send_task_events=False,
+    worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
     timezone="UTC",
@@ -102,6 +104,12 @@ def refuse_wrong_settings(**_: Any) -> None:
 def drop_inherited_connections(**_: Any) -> None:
     """A forked child must not share its parent's database sockets."""
     connections.close_all()
+
+
+@worker_ready.connect
+def say_hello(**_: Any) -> None:
+    """Readiness need not wait for beat's first call."""
+    heartbeat()
 
 
 breaker = Breaker(pause_s=5)

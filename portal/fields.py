@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 
 from portal.secrets import decrypt, encrypt
 
-if TYPE_CHECKING:
-    PlainTextField = models.TextField[str, str]
-else:
-    PlainTextField = models.TextField
 
-
-class EncryptedTextField(PlainTextField):
+class EncryptedTextField(models.TextField[str, str]):
     """Text sealed with the field key (AES-256-GCM), bound to its table and column.
 
     Equal texts give different ciphertexts, so look-ups need a blind index in a column of its own.

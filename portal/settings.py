@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 import environ
 from csp.constants import NONE, SELF
 
 from portal.logs import logging_config
 from portal.redis_server import redis_url
+
+# Lets `ModelAdmin[Merchant]` stand in code; Django itself has only some of its classes subscriptable.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.FileAwareEnv()
@@ -26,7 +30,8 @@ DEBUG = env.bool("DEBUG", default=False)
 REKEY_DEMO = env.bool("REKEY_DEMO", default=False)
 REKEY_ROLE = env.str("REKEY_ROLE", default="manage")
 REKEY_VAR = Path(env.str("REKEY_VAR", default=str(BASE_DIR / "var")))
-REKEY_ORIGIN = env.str("REKEY_ORIGIN", default="http://127.0.0.1:8000").rstrip("/")
+PORT = env.int("PORT", default=8000)
+REKEY_ORIGIN = env.str("REKEY_ORIGIN", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 REKEY_HOTLINE = env.str("REKEY_HOTLINE", default="400-000-0000")
 REKEY_TRUSTED_PROXIES = env.int("REKEY_TRUSTED_PROXIES", default=0)
 SECURE = REKEY_ORIGIN.startswith("https://")
@@ -109,7 +114,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     DATABASES["default"]["TEST"] = {"NAME": str(REKEY_VAR / "test.sqlite3")}
 else:
-    DATABASES["default"]["OPTIONS"] = {
+    DATABASES["default"]["OPTIONS"] = DATABASES["default"].get("OPTIONS", {}) | {
         "connect_timeout": 2,
         "options": "-c statement_timeout=10000 -c lock_timeout=5000",
     }

@@ -1,0 +1,1 @@
+"""One command that runs everything on one machine: what `manage.py up` is made of."""
