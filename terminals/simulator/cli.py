@@ -19,6 +19,7 @@ from terminals.simulator.store import Store
 from terminals.simulator.till import SignOn, Till
 from terminals.simulator.transport import Clock, Problem, Unreachable
 
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 _FROM_INPUT: Final = "-"
 _OPERATOR: Final = re.compile(r"([0-9]{2})=([!-~]{1,64}?)(?::(.{1,40}))?")
 
@@ -28,6 +29,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="origin of the Rekey server")
     parser.add_argument("--state", type=Path, required=True, help="directory for the terminal's memory")
     parser.add_argument("--pairing-code", default="", help="code, digits or QR text; needed once")
+    parser.add_argument("--pair-again", action="store_true", help="pair although it is paired (repair)")
     parser.add_argument(
         "--operator", action="append", default=[], metavar="NO=PASSWORD[:NAME]", help="on a fresh till"
     )
@@ -50,12 +52,13 @@ def run(options: argparse.Namespace) -> int:
     if not _pair(client, options):
         return 1
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in _STOPPING}
     if sys.stdin.isatty():
         _show(till, options.lang)
         threading.Thread(target=_keyboard, args=(till, options.lang), daemon=True).start()
     client.run(stop, once=options.once)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     return 0
 
 
@@ -78,7 +81,7 @@ def _operator_entries(options: argparse.Namespace) -> Iterator[str]:
 
 
 def _pair(client: Client, options: argparse.Namespace) -> bool:
-    if client.till.store.load().status != "new":
+    if client.till.store.load().status != "new" and not options.pair_again:
         return True
     typed = options.pairing_code
     if not typed and sys.stdin.isatty():
@@ -86,11 +89,9 @@ def _pair(client: Client, options: argparse.Namespace) -> bool:
     try:
         client.enroll(options.url.rstrip("/"), typed)
     except (Problem, Unreachable, EnrollmentFailed) as error:
-        if client.till.store.load().status != "new":
-            return True
         print(f"enrollment: {error}", file=sys.stderr)
-        return False
-    return True
+    # Keys that are registered but not yet confirmed are confirmed by the loop.
+    return client.till.store.load().status != "new"
 
 
 def _say(line: str) -> None:

@@ -106,11 +106,14 @@ class Client:
             origin, typed = scanned.origin, scanned.code
         profile = self.till.store.load().profile
         sign_key, open_key = jose.generate_key(jose.SIGN), jose.generate_key(jose.SEAL)
-        claims = _enroll_claims(origin, typed, jose.public_jwk(open_key), profile, int(self.clock()))
-        token = jose.sign(claims, TYP_ENROLL, sign_key, embed_jwk=True)
-        answer = exchange(
-            origin, "POST", "enroll", body=token.encode(), headers={"Content-Type": "application/jose"}
-        )
+        headers = {"Content-Type": "application/jose"}
+
+        def send() -> Answer:
+            claims = _enroll_claims(origin, typed, jose.public_jwk(open_key), profile, int(self.clock()))
+            token = jose.sign(claims, TYP_ENROLL, sign_key, embed_jwk=True)
+            return exchange(origin, "POST", "enroll", body=token.encode(), headers=headers)
+
+        answer = self._at_the_right_time(send)
         enrolled = _read_enrollment(answer, origin, open_key, scanned.root if scanned else None)
         with self.till.store.transaction() as state:
             state.status, state.origin = "unconfirmed", origin
@@ -299,22 +302,28 @@ class Client:
         headers: dict[str, str] | None = None,
         wait: float = 0,
     ) -> Answer:
-        """An authenticated request; a clock found to be off is corrected and the request retried once."""
+        """An authenticated request."""
         state = self.till.store.load()
         raw = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        for last in (False, True):
-            sent = {"Authorization": f"Bearer {self._authorization(state)}", **(headers or {})}
-            if raw is not None:
-                sent["Content-Type"] = "application/json"
-            try:
-                return exchange(state.origin, method, path, body=raw, headers=sent, wait=wait)
-            except Problem as problem:
-                if last or problem.code != "clock_skew" or problem.server_time is None:
-                    raise
-                self.clock.learn(problem.server_time)
-                self._bearer = ""
-                self._say("clock corrected")
-        raise AssertionError("the second try returns or raises")
+        content = {} if raw is None else {"Content-Type": "application/json"}
+
+        def send() -> Answer:
+            sent = {"Authorization": f"Bearer {self._authorization(state)}", **content, **(headers or {})}
+            return exchange(state.origin, method, path, body=raw, headers=sent, wait=wait)
+
+        return self._at_the_right_time(send)
+
+    def _at_the_right_time(self, send: Callable[[], Answer]) -> Answer:
+        """Send; if the server finds our clock off, correct it in memory and send once more."""
+        try:
+            return send()
+        except Problem as problem:
+            if problem.code != "clock_skew" or problem.server_time is None:
+                raise
+            self.clock.learn(problem.server_time)
+            self._bearer = ""
+            self._say("clock corrected")
+        return send()
 
     def _authorization(self, state: State) -> str:
         now = int(self.clock())

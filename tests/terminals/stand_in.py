@@ -111,6 +111,8 @@ class StandIn:
     def _enroll(self, body: bytes) -> tuple[int, dict[str, str], Any]:
         raw, key = jose.verify_embedded(body, TYP_ENROLL)
         claims = parse_enroll(raw)
+        if not claims.iat - 120 <= self.now() <= claims.exp + 120:
+            return 401, {}, {"code": "clock_skew", "server_time": self.now()}
         if claims.code != self.code:
             return 401, {}, {"code": "pairing_failed"}
         self.sign_key, self.open_key = key, jose.validate_public_key(claims.enc, jose.SEAL)

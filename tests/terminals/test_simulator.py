@@ -83,6 +83,14 @@ class TestEnrollment:
             machine.client.enroll(server.origin, "BCD-FGH-JKX")
         assert machine.status == "new"
 
+    def test_a_machine_whose_clock_is_years_off_can_be_paired(
+        self, machine: Machine, server: StandIn
+    ) -> None:
+        server.clock_offset = 5 * 365 * 86_400
+        machine.client.enroll(server.origin, server.code)
+        assert machine.status == "active"
+        assert "clock corrected" in machine.said
+
     def test_a_lost_confirmation_is_repeated(self, machine: Machine, server: StandIn) -> None:
         server.clock_offset = 0
         original = server._refused
