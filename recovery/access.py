@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -19,8 +20,9 @@ from recovery.binding import digest_of
 from recovery.models import Recovery
 
 State = Recovery.State
-View = Callable[[HttpRequest], HttpResponse]
-StepView = Callable[[HttpRequest, Recovery], HttpResponse]
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+StepView = Callable[Concatenate[HttpRequest, Recovery, P], HttpResponse]
 PEOPLE = ("challenge", "merchant", "terminal__store", "terminal__model", "command__terminal")
 
 
@@ -75,20 +77,20 @@ def expired(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def at(*states: Recovery.State) -> Callable[[StepView], View]:
+def at(*states: Recovery.State) -> Callable[[StepView[P]], View[P]]:
     """Open a page only to the browser of a recovery in one of these states; send others where they stand."""
 
-    def decorate(view: StepView) -> View:
+    def decorate(view: StepView[P]) -> View[P]:
         @never_cache
         @wraps(view)
-        def guarded(request: HttpRequest) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             recovery = recovery_of(request)
             if recovery is None:
                 return expired(request)
             if recovery.state not in states:
                 return redirect(page_of(recovery))
             try:
-                return view(request, recovery)
+                return view(request, recovery, *args, **kwargs)
             except flow.OutOfStep:
                 # Another tab or another click of this browser was first; the row says where it led.
                 recovery.refresh_from_db()
@@ -99,17 +101,17 @@ def at(*states: Recovery.State) -> Callable[[StepView], View]:
     return decorate
 
 
-def shielded(name: str) -> Callable[[View], View]:
+def shielded(name: str) -> Callable[[View[P]], View[P]]:
     """Count POSTs of an address block against a coarse shield; beyond it they get a page with the time."""
 
-    def decorate(view: View) -> View:
+    def decorate(view: View[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: HttpRequest) -> HttpResponse:
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method == "POST":
                 taken = shield(name, address_block(client_address(request)))
                 if not taken.ok:
                     return too_many(request, taken.resets_in)
-            return view(request)
+            return view(request, *args, **kwargs)
 
         return guarded
 

@@ -7,12 +7,10 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import QueryDict
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
-from portal.codes import normalise_code
-from portal.forms import PhoneField
+from portal.forms import PhoneField, PlainForm
 from recovery.binding import new_token
 from recovery.identity import normalise_identifier
 from recovery.passwords import PasswordRules
@@ -35,17 +33,6 @@ def refuse_oddities(text: str) -> None:
             raise ValidationError(_("Please use plain letters."), code="marks")
 
 
-class PlainForm(forms.Form):
-    """A form that takes each of its fields once: a repeated key has no honest meaning."""
-
-    def clean(self) -> dict[str, Any]:
-        """Refuse repeated keys."""
-        data = self.data
-        if isinstance(data, QueryDict) and any(len(data.getlist(name)) > 1 for name in self.fields):
-            raise ValidationError(_("The form arrived twice in one. Please send it again."), code="repeated")
-        return super().clean() or self.cleaned_data
-
-
 class IdentifyForm(PlainForm):
     """Which shop, and which phone. A wrong shape is an error here; whether it exists is never said."""
 
@@ -63,19 +50,6 @@ class IdentifyForm(PlainForm):
     def clean_shop(self) -> str:
         """The number in its one written form."""
         return normalise_identifier(self.cleaned_data["shop"])
-
-
-class CodeForm(PlainForm):
-    """The six digits from the text message. What cannot be a code is an error and costs no try."""
-
-    code = forms.CharField(label=_("Code"), max_length=64)
-
-    def clean_code(self) -> str:
-        """Six ASCII digits."""
-        code = normalise_code(self.cleaned_data["code"])
-        if code is None:
-            raise ValidationError(_("The code has 6 digits. This did not cost a try."), code="shape")
-        return code
 
 
 class TerminalForm(PlainForm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,9 +19,6 @@ from terminals.health import Health, health
 from terminals.models import Command, Operator
 
 State = Command.State
-# A terminal that has asked for its work but was deferred, or was just asked to give work back, is waited for.
-TAKES_BACK = frozenset({State.QUEUED, State.PENDING_APPROVAL, State.FETCHED})
-
 # phase → headline and sentence. `operator`, `number`, `terminal`, `seen`, `next` are filled in.
 WORDS: Mapping[str, tuple[str, str]] = {
     "queued": (
@@ -123,12 +120,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lip:
-    """What stands on the printer's lip: whom we wait for, and for how long already."""
+    """What stands on the printer's lip: whom we wait for, and for how many seconds already."""
 
     lamp: str
     title: str
     small: str
-    seconds: str
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +146,7 @@ class StatusView:
     live: bool = False
     can_withdraw: bool = False
     can_set_again: bool = False
-    show_checks: bool = field(default=False)
+    show_checks: bool = False
 
 
 def status_of(recovery: Recovery, now: datetime) -> StatusView:
@@ -174,7 +171,7 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         stamp_at=command.signed_on_at,
         lip=lip_of(phase, command, now),
         live=phase in LIPS or phase == "applied",
-        can_withdraw=command.state in TAKES_BACK,
+        can_withdraw=command.state == State.QUEUED,
         can_set_again=flow.may_set_again(recovery, now),
         show_checks=phase == "offline",
     )
@@ -239,7 +236,7 @@ def lip_of(phase: str, command: Command, now: datetime) -> Lip | None:
         return None
     lamp, title, small = LIPS[phase]
     since = command.fetched_at or command.created_at
-    return Lip(lamp, _(title), _(small) if small else "", spell((now - since).total_seconds()))
+    return Lip(lamp, _(title), _(small) if small else "", int((now - since).total_seconds()))
 
 
 def facts_of(recovery: Recovery) -> list[dict[str, Any]]:

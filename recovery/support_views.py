@@ -69,5 +69,5 @@ def support_sent(request: HttpRequest) -> HttpResponse:
     shown = request.session.get(SHOWN)
     if shown is None:
         return redirect("recovery:support")
-    context = {"ticket": shown, "masked_phone": shown["phone"]}
+    context = {"ticket": shown["number"], "masked_phone": shown["phone"]}
     return render(request, "recovery/support_sent.html", context)

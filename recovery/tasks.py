@@ -10,14 +10,14 @@ from portal.celery import nudge
 from recovery import flow
 
 
-@shared_task(queue="sms")
+@shared_task
 def resolve(recovery_id: str) -> None:
     """Look at a recovery that waits for a worker: decide who it is about, or send what is owed."""
     if not flow.resolve(recovery_id):
         flow.send_owed(recovery_id)
 
 
-@shared_task(queue="housekeeping")
+@shared_task
 def sweep() -> None:
     """Offer again what a lost nudge left lying, end what is over, and note endings nobody noticed."""
     now = timezone.now()

@@ -16,12 +16,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import challenges
+from portal.forms import CodeForm
 from portal.network import address_block, client_address
 from recovery import access, flow, gates
 from recovery.access import at, recovery_of, remember, shielded
 from recovery.authority import NotAllowed, operator_of, terminals_of
 from recovery.binding import new_token, token_for
-from recovery.forms import AboutForm, CodeForm, IdentifyForm, OperatorForm, PasswordForm, TerminalForm
+from recovery.forms import AboutForm, IdentifyForm, OperatorForm, PasswordForm, TerminalForm
 from recovery.models import Recovery
 from recovery.pages import page, page_methods, posted
 from recovery.passwords import rules_of
@@ -104,7 +105,7 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         form=form,
         tail=recovery.phone[-4:],
         wait=challenges.next_send_in(challenge),
-        sends_left=max(0, challenges.SENDS - challenge.sends),
+        sends_left=challenges.sends_left(challenge),
         tries_left=tries,
         minutes=int(challenges.LIFE.total_seconds() // 60),
         dead=tries == 0,
@@ -305,6 +306,7 @@ def cannot(reason: str) -> str:
         "too_many_open": _("Too many commands are waiting for this terminal. Switch it on, then try again."),
         "gate": _("This operator needs one more proof. Please contact support."),
         "operator": _("This operator is no longer on the terminal. Please choose again."),
+        "no_operator": _("This operator is no longer on the terminal. Please choose again."),
         "merchant": _("This shop cannot reset passwords at the moment. Please contact support."),
     }
     return words.get(reason, _("This terminal cannot take a reset at the moment. Please contact support."))

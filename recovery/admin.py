@@ -1,0 +1,179 @@
+"""What support sees of recoveries and tickets. Nothing secret has a field here; phones are masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.forms import BaseModelFormSet, ModelForm
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from portal.models import AuditEvent
+from recovery import tickets
+from recovery.models import Recovery, Ticket, TicketEntry
+from terminals.models import CommandEvent
+
+
+class ReadOnly:
+    """Rows that people look at and only the code changes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds one by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits one."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes one."""
+        return False
+
+
+@admin.register(Recovery)
+class RecoveryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Recoveries with their timeline."""
+
+    list_display = (
+        "number",
+        "state",
+        "merchant",
+        "terminal",
+        "operator_number",
+        "masked_phone",
+        "created_at",
+    )
+    list_filter = ("state", "created_at")
+    list_select_related = ("merchant", "terminal")
+    search_fields = ("number__iexact", "merchant__number", "terminal__number")
+    date_hierarchy = "created_at"
+    fields = (
+        "number",
+        "state",
+        "reason",
+        "identifier",
+        "masked_phone",
+        "merchant",
+        "terminal",
+        "operator_number",
+        "created_at",
+        "proved_at",
+        "dispatched_at",
+        "finished_at",
+        "timeline",
+    )
+    readonly_fields = fields
+
+    @admin.display(description=_("phone"))
+    def masked_phone(self, recovery: Recovery) -> str:
+        """The phone that was typed, its middle hidden."""
+        return recovery.masked_phone
+
+    @admin.display(description=_("timeline"))
+    def timeline(self, recovery: Recovery) -> SafeString:
+        """What happened, oldest first: the journey's events and the command's moves."""
+        events = AuditEvent.objects.filter(subject=recovery.id).order_by("at", "id")
+        rows = [(event.at, event.tag, event.facts.get("reason", "")) for event in events]
+        moves = CommandEvent.objects.filter(command__recovery_ref=recovery.id).values_list(
+            "at", "from_state", "to_state", "facts"
+        )
+        rows += [(at, f"{before} → {after}", facts.get("reason", "")) for at, before, after, facts in moves]
+        shown = [(f"{timezone.localtime(at):%H:%M:%S}", what, why) for at, what, why in sorted(rows)]
+        lines = format_html_join("", '<li><span class="num">{}</span> {} {}</li>', shown)
+        return format_html('<ol class="events">{}</ol>', lines)
+
+
+class EntryInline(admin.TabularInline):  # type: ignore[type-arg]
+    """What was said and done; an entry can be added and never changed."""
+
+    model = TicketEntry
+    extra = 1
+    fields = ("at", "author", "user", "text")
+    readonly_fields = ("at", "author", "user")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """What was said stays said."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """The same."""
+        return False
+
+
+@admin.register(Ticket)
+class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The cases that wait for a person."""
+
+    list_display = ("number", "subject", "merchant", "step", "assignee", "state", "waiting")
+    list_filter = ("state", "step", ("assignee", admin.RelatedOnlyFieldListFilter))
+    list_select_related = ("merchant", "assignee")
+    search_fields = ("number__iexact", "subject", "merchant__number")
+    readonly_fields = (
+        "number",
+        "subject",
+        "state",
+        "step",
+        "merchant",
+        "of_recovery",
+        "masked_phone",
+        "created_at",
+    )
+    fields = (*readonly_fields, "assignee")
+    inlines = (EntryInline,)
+    actions = ("take", "close")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Tickets are opened where somebody got stuck."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A case is closed, never deleted."""
+        return False
+
+    @admin.display(description=_("phone to call back"))
+    def masked_phone(self, ticket: Ticket) -> str:
+        """Whom to call back, the middle hidden."""
+        return ticket.masked_phone
+
+    @admin.display(description=_("recovery"))
+    def of_recovery(self, ticket: Ticket) -> str:
+        """A link to the recovery it came from."""
+        if ticket.recovery is None:
+            return "–"
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:recovery_recovery_change", args=(ticket.recovery_id,)),
+            ticket.recovery.number,
+        )
+
+    @admin.display(description=_("waiting"), ordering="created_at")
+    def waiting(self, ticket: Ticket) -> str:
+        """Minutes since it was opened, until it is closed."""
+        until = ticket.closed_at or timezone.now()
+        return f"{int((until - ticket.created_at).total_seconds() // 60)} min"
+
+    @admin.action(description=_("Take the chosen tickets"), permissions=["change"])
+    def take(self, request: HttpRequest, chosen: QuerySet[Ticket]) -> None:
+        """Assign to whoever asks what nobody has yet."""
+        got = sum(tickets.assign(ticket, request.user) for ticket in chosen)
+        messages.info(request, _("%(got)d of %(all)d are yours now.") % {"got": got, "all": len(chosen)})
+
+    @admin.action(description=_("Close the chosen tickets"), permissions=["change"])
+    def close(self, request: HttpRequest, chosen: QuerySet[Ticket]) -> None:
+        """Close what is done."""
+        done = sum(tickets.close(ticket, request.user) for ticket in chosen)
+        messages.info(request, _("%(done)d closed.") % {"done": done})
+
+    def save_formset(
+        self, request: HttpRequest, form: ModelForm[Ticket], formset: BaseModelFormSet[Any, Any], change: bool
+    ) -> None:
+        """A new entry is the agent's own reply, with anything secret covered."""
+        for entry in formset.save(commit=False):
+            tickets.reply(form.instance, request.user, entry.text)
+        formset.save_m2m()

@@ -1,0 +1,91 @@
+"""Fills an empty database with the demo's one shop; run again, it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Permission
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.db.models import Q
+
+from portal.devices import SMSDevice
+from portal.models import Merchant, Store, User
+from terminals.models import Operator, Terminal, TerminalModel
+
+MERCHANT = "898440158120031"
+TERMINAL = "A0012345"
+PHONE = "+8613800002046"
+STAFF_PHONE = "+8613800002099"
+OPERATORS = {
+    "00": ("主管", Operator.Role.SUPERVISOR),
+    "01": ("陈静", Operator.Role.ORDINARY),
+    "03": ("王芳", Operator.Role.ORDINARY),
+    "05": ("刘洋", Operator.Role.ORDINARY),
+    "99": ("维护", Operator.Role.MAINTENANCE),
+}
+FACTORY = ["0000", "1234", "123456", "000000", "888888", "12345678", "00000000"]
+WORK_OF_SUPPORT = Q(codename__startswith="view_") | Q(codename__in=("change_ticket", "add_ticketentry"))
+
+
+class Command(BaseCommand):
+    """`manage.py loaddemo`: the cast of the demo, and passwords made once into var/demo.json (0600)."""
+
+    help = "Load the demo shop; passwords go to demo.json in the state folder."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Create what is missing, in one transaction."""
+        path = settings.REKEY_VAR / "demo.json"
+        passwords = self.passwords(path)
+        with transaction.atomic():
+            merchant = self.shop()
+            self.user("owner", passwords["owner"], PHONE, merchant=merchant)
+            staff = self.user("staff", passwords["staff"], STAFF_PHONE, is_staff=True)
+            staff.user_permissions.set(Permission.objects.filter(WORK_OF_SUPPORT))
+        self.stdout.write(f"Demo shop {MERCHANT} is there; passwords are in {path}.")
+
+    def passwords(self, path: Path) -> dict[str, str]:
+        """The passwords of this demo, made on the first run and readable by its owner only."""
+        if path.exists():
+            kept: dict[str, str] = json.loads(path.read_text())
+            return kept
+        made = {"owner": secrets.token_urlsafe(12), "staff": secrets.token_urlsafe(12)}
+        facts = {"merchant": MERCHANT, "phone": PHONE, "terminal": TERMINAL}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            json.dump(made | facts, file, ensure_ascii=False, indent=2)
+        return made
+
+    def shop(self) -> Merchant:
+        """The merchant with its store, terminal and operators."""
+        merchant, _ = Merchant.objects.get_or_create(
+            number=MERCHANT, defaults={"legal_name": "福满楼", "phone": PHONE}
+        )
+        store, _ = Store.objects.get_or_create(merchant=merchant, name="南门店")
+        model, _ = TerminalModel.objects.get_or_create(
+            vendor="Rekey", name="RK-100", defaults={"keypad": "digits", "factory_defaults": FACTORY}
+        )
+        terminal, _ = Terminal.objects.get_or_create(
+            number=TERMINAL,
+            defaults={"serial": "RK20260001", "name": "前台", "store": store, "model": model},
+        )
+        for number, (name, role) in OPERATORS.items():
+            Operator.objects.get_or_create(
+                terminal=terminal, number=number, defaults={"name": name, "role": role}
+            )
+        return merchant
+
+    def user(self, username: str, password: str, phone: str, **facts: Any) -> User:
+        """Somebody who signs in with this password and a code to this phone."""
+        user, made = User.objects.get_or_create(username=username, defaults={"phone": phone, **facts})
+        if made:
+            user.set_password(password)
+            user.save()
+        SMSDevice.objects.get_or_create(user=user, defaults={"name": "phone", "confirmed": True})
+        return user
