@@ -22,6 +22,7 @@ class Tag(models.TextChoices):
     PHONE_UNREACHABLE = "portal:phone:unreachable"
     SMS_REFUSED = "portal:message:provider-refused"
     TERMINAL_ADDED = "terminals:terminal:added"
+    TERMINAL_CHANGED = "terminals:terminal:changed"
     PAIRING_ISSUED = "terminals:pairing-code:issued"
     PAIRING_REVOKED = "terminals:pairing-code:revoked"
     PAIRING_BURNED = "terminals:pairing-code:burned"

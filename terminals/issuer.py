@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,13 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from terminals import jose
+from terminals.keyfiles import ROOT_FILE, SIGNING_FILE, load_or_make
 from terminals.models import IssuerKey, Keyset
 from terminals.protocol import FACTORY_RESET, KINDS, TYP_KEYSET
 
 KEY_LIFE = timedelta(days=400)
 KEYSET_LIFE = timedelta(days=400)
-ROOT_FILE = "root.jwk"
-SIGNING_FILE = "signing.jwk"
 
 
 class NoKeyset(LookupError):
@@ -49,9 +46,8 @@ def init_keys(folder: Path) -> Keyset:
     existing = Keyset.objects.first()
     if existing is not None:
         return existing
-    folder.mkdir(parents=True, exist_ok=True)
-    root = _load_or_make(folder / ROOT_FILE)
-    signing = _load_or_make(folder / SIGNING_FILE)
+    root = load_or_make(folder / ROOT_FILE)
+    signing = load_or_make(folder / SIGNING_FILE)
     return publish(root, signing, version=1)
 
 
@@ -84,14 +80,3 @@ def _claims(key: IssuerKey, root: jose.Jwk, version: int, now: datetime) -> dict
 
 def _unix(moment: datetime) -> int:
     return int(moment.astimezone(UTC).timestamp())
-
-
-def _load_or_make(path: Path) -> dict[str, str]:
-    if path.exists():
-        found: dict[str, str] = json.loads(path.read_text())
-        return found
-    key = jose.generate_key(jose.SIGN)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        json.dump(key, file)
-    return key

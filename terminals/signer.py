@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import stat
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from terminals import jose
+from terminals import jose, keyfiles
 from terminals.protocol import TYP_COMMAND
 
 
@@ -21,14 +19,10 @@ class NoSigningKey(RuntimeError):
 
 @lru_cache(maxsize=2)
 def _load(path: str) -> dict[str, str]:
-    file = Path(path)
     try:
-        if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise NoSigningKey("the signing key file must be readable by its owner only (chmod 600)")
-        key: dict[str, str] = json.loads(file.read_text())
+        return keyfiles.load(Path(path))
     except (OSError, ValueError) as error:
-        raise NoSigningKey(f"the signing key cannot be read: {type(error).__name__}") from error
-    return key
+        raise NoSigningKey(f"the signing key cannot be used: {type(error).__name__}") from error
 
 
 def sign_command(claims: Mapping[str, Any]) -> str:

@@ -1,0 +1,218 @@
+"""What the support desk sees of terminals: no field holds a key, a token or anything sealed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from portal.templatetags.rekey import ago
+from terminals import enrollment, issuer, overview
+from terminals.models import Command, CommandEvent, IssuerKey, Operator, Receipt, Terminal, TerminalModel
+
+HEALTH = {
+    "online": ("", _("Online")),
+    "late": (" health--late", _("Slow to answer")),
+    "off": (" health--off", _("Offline")),
+    "never": (" health--off", _("Never connected yet")),
+}
+
+
+class Kept:
+    """Rows that history hangs on: nobody deletes one."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class ReadOnly(Kept):
+    """Rows that people look at and only the code changes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class OperatorInline(Kept, admin.TabularInline):  # type: ignore[type-arg]
+    """The operators on a terminal."""
+
+    model = Operator
+    extra = 0
+    fields = ("number", "name", "role", "last_signed_on_at")
+    readonly_fields = ("last_signed_on_at",)
+
+
+@admin.register(TerminalModel)
+class TerminalModelAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Makes of terminal and what they ask of a password."""
+
+    list_display = ("__str__", "keypad", "ordinary_min", "ordinary_max")
+
+
+@admin.register(Terminal)
+class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Terminals. Staff write what is printed on them; state and keys come from pairing alone."""
+
+    list_display = ("name", "number", "serial", "merchant", "store", "state", "health")
+    list_filter = ("state", "model")
+    list_select_related = ("store__merchant", "status")
+    search_fields = ("number__iexact", "serial__iexact", "name", "store__merchant__number")
+    autocomplete_fields: tuple[str, ...] = ()
+    fields = (
+        "name",
+        "number",
+        "serial",
+        "store",
+        "model",
+        "power",
+        "state",
+        "health",
+        "battery",
+        "firmware",
+        "created_at",
+        "activated_at",
+    )
+    readonly_fields = ("state", "health", "battery", "firmware", "created_at", "activated_at")
+    inlines = (OperatorInline,)
+    actions = ("new_pairing_code",)
+
+    @admin.display(description=_("merchant"), ordering="store__merchant__number")
+    def merchant(self, terminal: Terminal) -> str:
+        """Whose it is."""
+        return str(terminal.store.merchant)
+
+    @admin.display(description=_("connection"), ordering="status__last_seen_at")
+    def health(self, terminal: Terminal) -> SafeString:
+        """How it is doing, in words and with when it was last seen."""
+        found = overview.health_of(terminal, timezone.now())
+        css, words = HEALTH[found.kind]
+        seen = ago(found.last_seen_at)
+        return format_html('<span class="health{}">{}</span>', css, f"{words}, {seen}" if seen else words)
+
+    @admin.display(description=_("battery"))
+    def battery(self, terminal: Terminal) -> str:
+        """Its charge in percent, as far as it has said."""
+        status = getattr(terminal, "status", None)
+        return f"{status.battery} %" if status and status.battery is not None else "–"
+
+    @admin.action(description=_("New pairing code"), permissions=["change"])
+    def new_pairing_code(self, request: HttpRequest, chosen: QuerySet[Terminal]) -> HttpResponse | None:
+        """Make a code for one terminal and show it, this once."""
+        terminal = chosen.first()
+        if terminal is None or chosen.count() != 1:
+            self.message_user(request, _("Choose exactly one terminal."), messages.WARNING)
+            return None
+        try:
+            code = enrollment.create_pairing_code(terminal, f"user:{request.user.pk}")
+        except enrollment.NotPairable:
+            self.message_user(request, _("A stopped terminal cannot be paired."), messages.ERROR)
+            return None
+        except issuer.NoKeyset:
+            text = _("There are no issuer keys yet: run manage.py issuerkeys init.")
+            self.message_user(request, text, messages.ERROR)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext("Pairing code for %(terminal)s") % {"terminal": terminal},
+            "terminal": terminal,
+            "code": code,
+        }
+        return TemplateResponse(request, "admin/terminals/pairing_code.html", context)
+
+
+@admin.register(Operator)
+class OperatorAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Operators: a number on a terminal never becomes another one."""
+
+    list_display = ("number", "name", "role", "terminal", "last_signed_on_at")
+    list_filter = ("role",)
+    list_select_related = ("terminal",)
+    search_fields = ("number__iexact", "name", "terminal__number__iexact", "terminal__serial__iexact")
+    fields = ("terminal", "number", "name", "role", "last_signed_on_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Once there, only the name can change."""
+        fixed = ("terminal", "number", "role") if obj else ()
+        return (*fixed, "last_signed_on_at")
+
+
+class CommandEventInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """The moves of a command."""
+
+    model = CommandEvent
+    extra = 0
+    fields = readonly_fields = ("at", "from_state", "to_state", "actor", "facts")
+
+
+class ReceiptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
+    """What the terminal has signed about it."""
+
+    model = Receipt
+    extra = 0
+    fields = readonly_fields = ("received_at", "at", "status", "reason", "result", "hwm")
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Commands with their timeline."""
+
+    list_display = (
+        "id",
+        "kind",
+        "operator_number",
+        "terminal",
+        "state",
+        "reason",
+        "created_at",
+        "applied_at",
+    )
+    list_filter = ("state", "kind", "created_at")
+    list_select_related = ("terminal",)
+    search_fields = ("id", "terminal__number__iexact", "terminal__serial__iexact", "recovery_ref")
+    date_hierarchy = "created_at"
+    fields = (
+        "id",
+        "kind",
+        "terminal",
+        "operator_number",
+        "args",
+        "state",
+        "reason",
+        "late",
+        "requested_by",
+        "approved_by",
+        "recovery_ref",
+        "superseded_by",
+        "attempt",
+        "created_at",
+        "pushed_at",
+        "fetched_at",
+        "retry_at",
+        "applied_at",
+        "signed_on_at",
+        "finished_at",
+        "expires_at",
+    )
+    inlines = (CommandEventInline, ReceiptInline)
+
+
+@admin.register(IssuerKey)
+class IssuerKeyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """The keys that may sign commands, by name; made and revoked on the command line."""
+
+    list_display = ("kid", "not_before", "expires_at", "revoked_at")
+    fields = ("kid", "commands", "not_before", "expires_at", "revoked_at")

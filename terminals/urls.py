@@ -1,0 +1,35 @@
+"""Addresses of an owner's own pages."""
+
+from django.urls import path, register_converter
+
+from terminals import views
+
+
+class TerminalId:
+    """`trm_…`: nothing else reaches a view, so no view meets bytes that a database refuses."""
+
+    regex = "trm_[A-Za-z0-9_-]{16}"
+
+    def to_python(self, value: str) -> str:
+        """The id as it stands."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """The id as it stands."""
+        return value
+
+
+register_converter(TerminalId, "terminal_id")
+
+app_name = "terminals"
+urlpatterns = [
+    path("home", views.home, name="home"),
+    path("resets", views.reset_history, name="reset_history"),
+    path("terminals/new", views.terminal_new, name="terminal_new"),
+    path("terminals/<terminal_id:pk>", views.terminal, name="terminal"),
+    path("terminals/<terminal_id:pk>/edit", views.terminal_edit, name="terminal_edit"),
+    path("terminals/<terminal_id:pk>/stop", views.terminal_stop, name="terminal_stop"),
+    path("terminals/<terminal_id:pk>/pair", views.pair, name="pair"),
+    path("terminals/<terminal_id:pk>/pair/new", views.pair_new, name="pair_new"),
+    path("terminals/<terminal_id:pk>/pair/revoke", views.pair_revoke, name="pair_revoke"),
+]
