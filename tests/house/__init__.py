@@ -1,0 +1,1 @@
+"""What the house looks like, judged by its own rules."""
