@@ -22,7 +22,6 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django_otp.models import Device
 
-from portal import sessions
 from portal.audit import Tag, record
 from portal.challenges import Outcome
 from portal.devices import SMSDevice, TOTPDevice
@@ -172,7 +171,6 @@ def check_code(request: HttpRequest, door: Door, waiting: Pending, text: str) ->
     # Django-otp's receiver of the login signal notes the device in the session.
     waiting.user.otp_device = waiting.device  # type: ignore[attr-defined]
     login(request, waiting.user, backend=BACKEND)
-    sessions.start(request)
     record(
         Tag.SIGN_IN, actor=actor, merchant=waiting.user.merchant, door=door.name, factor=waiting.device.kind
     )

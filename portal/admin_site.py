@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from django_otp.admin import OTPAdminSite
@@ -46,7 +46,10 @@ class RekeyAdminSite(OTPAdminSite):  # type: ignore[misc]
 
     def login_code(self, request: HttpRequest) -> HttpResponse:
         """Page two."""
-        return code_page(request, STAFF, "admin/login_code.html", self._frame(request, _("Second step")))
+        facts = {"resend_url": reverse("admin:resend_code"), "cancel_url": reverse("admin:login")}
+        return code_page(
+            request, STAFF, "admin/login_code.html", self._frame(request, _("Second step")) | facts
+        )
 
     def resend_code(self, request: HttpRequest) -> HttpResponse:
         """The text again."""

@@ -68,6 +68,8 @@ class SMSDevice(Device):  # type: ignore[misc]
 
     def judge(self, text: str) -> Outcome:
         """Judge a typed code against the pending challenge. A phone changed since then makes it void."""
+        if not self.pending:
+            return Outcome(False, "expired", 0)
         challenge = Challenge.objects.filter(id=self.pending).first()
         same_phone = challenge is not None and challenge.phone == self.user.phone
         return challenges.check(self.pending, PURPOSE, self.subject, text, accept=same_phone)

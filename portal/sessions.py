@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
+from django.contrib.auth.signals import user_logged_in
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 
 IDLE_S = 30 * 60
@@ -15,8 +18,9 @@ NOTED_EVERY_S = 60  # a row written at each click would be a write per page
 STARTED, SEEN, ENDED = "signed_in_at", "seen_at", "signed_out_because"
 
 
-def start(request: HttpRequest) -> None:
-    """Start both clocks: somebody has just signed in."""
+@receiver(user_logged_in)
+def start(request: HttpRequest, **_: Any) -> None:
+    """Start both clocks: somebody has just signed in, by whatever door."""
     request.session[STARTED] = request.session[SEEN] = int(time.time())
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
@@ -51,8 +53,17 @@ def password_page(
     form = SignInForm(request.POST or None, initial={"next": local_path(wanted)})
     if request.method == "POST" and (answer := _try_password(request, door, form)):
         return answer
-    context = {"form": form, "why": sessions.take_reason(request), **(extra or {})}
+    if why := sessions.take_reason(request):
+        messages.warning(request, ENDED[why])
+    # `next` and `app_path` are what the admin's page asks for.
+    context = {"form": form, "next": form["next"].value(), "app_path": request.path, **(extra or {})}
     return render(request, template, context)
+
+
+ENDED = {
+    "idle": _("You were signed out after 30 minutes without activity."),
+    "absolute": _("You were signed out: after 8 hours everybody signs in again."),
+}
 
 
 def _try_password(request: HttpRequest, door: Door, form: SignInForm) -> HttpResponse | None:
@@ -106,16 +117,15 @@ WORDS = {
 
 def _code_facts(waiting: Pending) -> dict[str, Any]:
     challenge = waiting.challenge
+    facts = {"channel": waiting.device.kind, "who": waiting.user.get_username(), "minutes": 10, "dead": False}
     if challenge is None:
-        return {"kind": waiting.device.kind, "minutes": 10, "dead": False}
+        return facts
     tries = challenges.tries_left(challenge)
-    return {
-        "kind": waiting.device.kind,
+    return facts | {
         "tail": waiting.user.phone[-4:],
         "wait": challenges.next_send_in(challenge),
         "sends_left": challenges.sends_left(challenge),
         "tries_left": tries,
-        "minutes": 10,
         "dead": tries == 0,
     }
 
@@ -141,7 +151,7 @@ def sign_in_code(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def resend_code(request: HttpRequest) -> HttpResponse:
+def sign_in_resend(request: HttpRequest) -> HttpResponse:
     """Owners: the text again."""
     return resend_page(request, OWNERS)
 
@@ -243,7 +253,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form that was open too long, or in a browser without cookies."""
-    return render(request, "403_csrf.html", status=403)
+    return render(request, "403.html", {"reason": "csrf"}, status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -253,4 +263,5 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, without asking anything of a database that may be what broke."""
-    return HttpResponse(render_to_string("500.html"), status=500)
+    number = structlog.contextvars.get_contextvars().get("request_id", "")
+    return HttpResponse(render_to_string("500.html", {"number": number}), status=500)

@@ -1,4 +1,4 @@
-"""A stand-in for Twilio's Messages API on loopback, strict about what its public reference says of requests."""
+"""A stand-in for Twilio's Messages API on loopback, strict about what its public reference asks for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs
 
 SID = "AC" + "0a" * 16
@@ -35,6 +35,15 @@ class Problem:
     cut: bool = False
 
 
+class QuietServer(ThreadingHTTPServer):
+    """Clients that hang up are what some tests are about."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing."""
+
+
 @dataclass(slots=True)
 class TwilioStandIn:
     """Runs the server; `accepted` holds the form fields of each message taken, `requests` counts them all."""
@@ -45,10 +54,9 @@ class TwilioStandIn:
     base: str = ""
     _server: ThreadingHTTPServer | None = None
 
-    def __enter__(self) -> TwilioStandIn:
+    def __enter__(self) -> Self:
         handler = type("Handler", (MessagesHandler,), {"standin": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = QuietServer(("127.0.0.1", 0), handler)
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self

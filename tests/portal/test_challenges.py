@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TypeVar
 
 import pytest
 import time_machine
-from django.db import connections, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from portal import challenges
@@ -18,9 +15,9 @@ from portal.challenges import Outcome, Resend, check, open_challenge, resend, se
 from portal.codes import derive_code
 from portal.models import Challenge, Message
 from portal.secrets import pepper
+from tests.portal.parallel import in_parallel
 
 PHONE = "+8613800002046"
-T = TypeVar("T")
 
 
 def code_of(challenge: Challenge) -> str:
@@ -37,24 +34,6 @@ def opened() -> Challenge:
 
 def judge(challenge: Challenge, text: str) -> Outcome:
     return check(challenge.id, challenge.purpose, challenge.subject, text)
-
-
-def in_parallel(times: int, work: Callable[[], T], width: int = 25) -> list[T]:
-    """Run `work` so often from `width` threads that start together."""
-    gate = threading.Barrier(min(times, width))
-    waited = threading.local()
-
-    def one(_: int) -> T:
-        if not getattr(waited, "done", False):
-            waited.done = True
-            gate.wait()
-        try:
-            return work()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(min(times, width)) as pool:
-        return list(pool.map(one, range(times)))
 
 
 # ── one at a time ───────────────────────────────────────────────────────────────────────────────────────────
@@ -204,8 +183,6 @@ def test_a_code_is_not_judged_inside_a_transaction() -> None:
 @pytest.mark.django_db
 def test_the_row_holds_no_code_and_no_readable_phone() -> None:
     challenge = opened()
-    from django.db import connection
-
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM portal_challenge")
         stored = repr(cursor.fetchall())
