@@ -69,7 +69,7 @@ def exchange(
 def _understood(status: int, headers: Mapping[str, str], raw: bytes) -> Answer:
     content = headers.get("content-type", "").partition(";")[0]
     body: dict[str, Any] = {}
-    if content in ("application/json", "application/problem+json"):
+    if raw and content in ("application/json", "application/problem+json"):
         try:
             body = strict_json(raw)
         except ProtocolError:

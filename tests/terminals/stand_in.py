@@ -105,7 +105,7 @@ class StandIn:
         if path == "inventory":
             self.inventory = strict_json(body)
             parse_inventory(self.inventory)
-            return 200, {}, {}
+            return 204, {}, None
         return self._commands(headers)
 
     def _enroll(self, body: bytes) -> tuple[int, dict[str, str], Any]:
