@@ -17,20 +17,9 @@ insist()
 poll: Any = import_string(settings.POLL_APPLICATION)
 
 
-async def lifespan(receive: Any, send: Any) -> None:
-    """Answer the server's start and stop; the poll lets go of its Redis connections at the end."""
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Send a poll to the poll callable and everything else to Django."""
-    if scope["type"] == "lifespan":
-        await lifespan(receive, send)
-    elif scope["path"] == settings.POLL_PATH:
+    """Send polls, and the server's start and stop, to the poll callable and everything else to Django."""
+    if scope["type"] == "lifespan" or scope["path"] == settings.POLL_PATH:
         await poll(scope, receive, send)
     else:
         await pages(scope, receive, send)

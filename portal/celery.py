@@ -10,7 +10,7 @@ from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_ready
 from django.conf import settings
 from django.db import connections
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from portal.breaker import Breaker, Resting
 from portal.checks import insist
@@ -73,7 +73,8 @@ app.conf.update(
     task_publish_retry=False,
     task_soft_time_limit=25,
     task_time_limit=30,
-    task_queues=[Queue(name) for name in QUEUES],
+    # With an exchange of its own each: on a shared one every task would arrive in every queue.
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in QUEUES],
     task_default_queue="housekeeping",
     task_routes=ROUTES,
     worker_prefetch_multiplier=1,

@@ -15,6 +15,7 @@ HIDDEN_KEYS = re.compile(
 )
 # Codes that describe an outcome are worth reading and hide nothing.
 SHOWN_KEYS = frozenset({"code_name", "error_code", "status_code"})
+HTTP_STATUSES = frozenset(range(100, 600))
 SHAPES = (
     re.compile(r"\+[0-9]{8,15}"),
     re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])"),
@@ -28,8 +29,13 @@ QUIET = (
     "asyncio",
     "kombu",
     "amqp",
+    "celery.beat",
+    "celery.worker.request",
     "celery.worker.strategy",
     "celery.app.trace",
+    "django.db.backends",
+    "httpcore",
+    "httpx",
 )
 
 
@@ -45,20 +51,22 @@ def scrub(value: Any) -> Any:
     if isinstance(value, str):
         return scrub_text(value)
     if isinstance(value, dict):
-        return {key: MASK if hides(str(key)) else scrub(inner) for key, inner in value.items()}
+        return {key: MASK if hides(str(key), inner) else scrub(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [scrub(inner) for inner in value]
     return value
 
 
-def hides(key: str) -> bool:
-    """Whether a value under this key must not be written."""
-    return key not in SHOWN_KEYS and HIDDEN_KEYS.search(key) is not None
+def hides(key: str, value: Any = None) -> bool:
+    """Whether a value under this key must not be written. An HTTP status may be called `code`."""
+    if key in SHOWN_KEYS or (key == "code" and isinstance(value, int) and value in HTTP_STATUSES):
+        return False
+    return HIDDEN_KEYS.search(key) is not None
 
 
 def redact(logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
     """The structlog processor that applies `scrub` to every line, tracebacks included."""
-    return {key: MASK if hides(key) else scrub(value) for key, value in event.items()}
+    return {key: MASK if hides(key, value) else scrub(value) for key, value in event.items()}
 
 
 SHARED: list[structlog.types.Processor] = [

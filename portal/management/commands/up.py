@@ -6,7 +6,6 @@ import hashlib
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from portal import checks, redis_server
+from portal.health import redis_and_worker
 from portal.supervisor import ground, parts
 from portal.supervisor.child import Child
 from portal.supervisor.crew import Crew, GaveUp
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         self._build()
         tails = self._start_parts(crew, host, port)
         address = f"http://{host}:{port}"
-        if not crew.wait_for(lambda: answers_ready(address), READY_WITHIN_S):
+        if not crew.wait_for(lambda: all_ready(address), READY_WITHIN_S):
             if not crew.stopping:
                 raise GaveUp(f"Not ready in {READY_WITHIN_S:.0f} s; see {self.var}/log.")
             return
@@ -131,12 +131,12 @@ class Command(BaseCommand):
         return self.var / "log" / f"{name}.log"
 
 
-def answers_ready(address: str) -> bool:
-    """Whether every part that a reset needs is there."""
+def all_ready(address: str) -> bool:
+    """Whether the web answers and a worker with its key has reported."""
     try:
-        with urllib.request.urlopen(f"{address}/readyz", timeout=3) as answer:  # noqa: S310 - our own address
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        with urllib.request.urlopen(f"{address}/healthz", timeout=3):  # noqa: S310 - our own address
+            return all(redis_and_worker().values())
+    except OSError:
         return False
 
 

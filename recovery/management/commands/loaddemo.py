@@ -30,7 +30,13 @@ OPERATORS = {
     "99": ("维护", Operator.Role.MAINTENANCE),
 }
 FACTORY = ["0000", "1234", "123456", "000000", "888888", "12345678", "00000000"]
+DIGITS = {Operator.Role.ORDINARY: 4, Operator.Role.SUPERVISOR: 6, Operator.Role.MAINTENANCE: 8}
 WORK_OF_SUPPORT = Q(codename__startswith="view_") | Q(codename__in=("change_ticket", "add_ticketentry"))
+
+
+def digits(count: int) -> str:
+    """A random password for the till's keypad."""
+    return "".join(secrets.choice("0123456789") for _ in range(count))
 
 
 class Command(BaseCommand):
@@ -41,25 +47,33 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Create what is missing, in one transaction."""
         path = settings.REKEY_VAR / "demo.json"
-        passwords = self.passwords(path)
+        facts = self.facts(path)
         with transaction.atomic():
             merchant = self.shop()
-            self.user("owner", passwords["owner"], PHONE, merchant=merchant)
-            staff = self.user("staff", passwords["staff"], STAFF_PHONE, is_staff=True)
+            self.user(facts["owner"], PHONE, merchant=merchant)
+            staff = self.user(facts["staff"], STAFF_PHONE, is_staff=True)
             staff.user_permissions.set(Permission.objects.filter(WORK_OF_SUPPORT))
         self.stdout.write(f"Demo shop {MERCHANT} is there; passwords are in {path}.")
 
-    def passwords(self, path: Path) -> dict[str, str]:
-        """The passwords of this demo, made on the first run and readable by its owner only."""
+    def facts(self, path: Path) -> dict[str, Any]:
+        """Who is who in this demo: made on the first run, readable by its owner only, told by `make run`."""
         if path.exists():
-            kept: dict[str, str] = json.loads(path.read_text())
+            kept: dict[str, Any] = json.loads(path.read_text("utf-8"))
             return kept
-        made = {"owner": secrets.token_urlsafe(12), "staff": secrets.token_urlsafe(12)}
-        facts = {"merchant": MERCHANT, "phone": PHONE, "terminal": TERMINAL}
+        made = {
+            "merchant": {"number": MERCHANT, "name": "福满楼", "phone": PHONE},
+            "owner": {"username": "owner", "password": secrets.token_urlsafe(12)},
+            "staff": {"username": "staff", "password": secrets.token_urlsafe(12)},
+            "terminal": {"number": TERMINAL, "serial": "RK20260001", "name": "前台"},
+            "operators": [
+                {"number": number, "name": name, "password": digits(DIGITS[role])}
+                for number, (name, role) in OPERATORS.items()
+            ],
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(made | facts, file, ensure_ascii=False, indent=2)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(made, file, ensure_ascii=False, indent=2)
         return made
 
     def shop(self) -> Merchant:
@@ -81,11 +95,13 @@ class Command(BaseCommand):
             )
         return merchant
 
-    def user(self, username: str, password: str, phone: str, **facts: Any) -> User:
+    def user(self, login: dict[str, str], phone: str, **facts: Any) -> User:
         """Somebody who signs in with this password and a code to this phone."""
-        user, made = User.objects.get_or_create(username=username, defaults={"phone": phone, **facts})
+        user, made = User.objects.get_or_create(
+            username=login["username"], defaults={"phone": phone, **facts}
+        )
         if made:
-            user.set_password(password)
+            user.set_password(login["password"])
             user.save()
         SMSDevice.objects.get_or_create(user=user, defaults={"name": "phone", "confirmed": True})
         return user
