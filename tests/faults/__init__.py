@@ -1,0 +1,1 @@
+"""Tests that break the real processes while they work."""

@@ -1,0 +1,69 @@
+"""A back office beside a running stack: `python -m tests.office VERB JSON` puts rows in, takes facts out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+django.setup()
+
+from portal.models import Merchant, Message, Store  # noqa: E402 - Django has to be set up first
+from recovery.models import Recovery  # noqa: E402
+from terminals import enrollment  # noqa: E402
+from terminals.models import Command, Receipt, Terminal  # noqa: E402
+from tests import cast  # noqa: E402
+
+
+def shops(count: int, operators: int) -> list[dict[str, Any]]:
+    """So many merchants with one till each, and so many ordinary operators on each till."""
+    return [_shop(index, operators) for index in range(count)]
+
+
+def _shop(index: int, operators: int) -> dict[str, Any]:
+    phone = f"+8613800{index:03}{index % 97:02}7"
+    number = f"89844015812{index:04}"
+    merchant = Merchant.objects.create(number=number, legal_name=f"福满楼 {index}", phone=phone)
+    store = Store.objects.create(merchant=merchant, name="南门店")
+    facts = {"store": store, "number": f"A{index:07}", "serial": f"RK2026{index:04}"}
+    till = cast.make_terminal(operators=False, **facts)
+    numbers = [f"{number:02}" for number in range(1, operators + 1)]
+    for number in numbers:
+        cast.make_operator(till, number, f"操作员 {number}")
+    code = enrollment.create_pairing_code(till, "test").qr_text
+    return {
+        "shop": merchant.number,
+        "phone": phone,
+        "terminal": till.id,
+        "serial": till.serial,
+        "pairing_code": code,
+        "operators": numbers,
+    }
+
+
+def commands() -> list[dict[str, Any]]:
+    """Every command, with what its recovery says and how many receipts there are."""
+    names = "id terminal_id operator_number state reason seq jti late recovery_ref attempt claims"
+    rows = Command.objects.order_by("created_at").values(*names.split())
+    recoveries = dict(Recovery.objects.exclude(command=None).values_list("command_id", "state"))
+    return [row | {"recovery": recoveries.get(row["id"], "")} for row in rows]
+
+
+def counts() -> dict[str, Any]:
+    """How much there is of what."""
+    messages = Message.objects.values_list("template", "state")
+    return {
+        "recoveries": Recovery.objects.count(),
+        "receipts": Receipt.objects.count(),
+        "messages": sorted({f"{template} {state}": 0 for template, state in messages}),
+        "terminals": dict(Terminal.objects.values_list("id", "last_seq")),
+    }
+
+
+VERBS: dict[str, Callable[..., Any]] = {"shops": shops, "commands": commands, "counts": counts}
+
+if __name__ == "__main__":
+    json.dump(VERBS[sys.argv[1]](**json.loads(sys.argv[2])), sys.stdout, ensure_ascii=False)
