@@ -28,6 +28,7 @@ PATH = re.compile(
     r"(?:[A-Za-z0-9_.*-]+/)+[A-Za-z0-9_.*-]*|[A-Za-z0-9_.-]+\.(?:py|md|yml|toml|txt)|Makefile|Dockerfile"
 )
 CHECK_ID = re.compile(r'id="([a-z]+\.[EW][0-9]+)"')
+READER = re.compile(r"env\.[a-z]+|secret|os\.environ\.get|os\.getenv")
 MODULE = re.compile(r"(?:portal|terminals|recovery|tests)(?:\.[A-Za-z_][A-Za-z0-9_]*)+")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 ROW = re.compile(r"^\| `([^`]+)` \|(.+)\|$", re.MULTILINE)
@@ -71,7 +72,7 @@ def reads_of(node: ast.AST) -> Iterator[tuple[str, str, ast.Call | ast.Subscript
     """What one node reads: `env.str("X")`, `secret("X")`, `os.environ.get("X")`, `os.environ["X"]`."""
     if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
         reader = ast.unparse(node.func)
-        if reader.startswith("env.") or reader in ("secret", "os.environ.get", "os.getenv"):
+        if READER.fullmatch(reader):
             yield str(node.args[0].value), reader.removeprefix("env."), node
     elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         name = node.slice
