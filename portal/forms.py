@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 from phonenumbers import PhoneNumberType, number_type
@@ -21,6 +22,8 @@ WRAPPERS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 SEPARATORS = re.compile("[ \u00a0\u2007\u2009\u202f\u3000()\u2010-\u2015-]")
 MOBILE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
 LONGEST = 40
+LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+LONGEST_PATH = 500
 
 
 class PhoneField(PhoneNumberField):  # type: ignore[misc]
@@ -63,6 +66,20 @@ class PlainForm(forms.Form):
         return super().clean() or self.cleaned_data
 
 
+def local_path(text: str) -> str:
+    """The text when it is a path on this site and nothing else, otherwise empty."""
+    short = len(text) <= LONGEST_PATH and LOCAL_PATH.fullmatch(text)
+    return text if short and url_has_allowed_host_and_scheme(text, allowed_hosts=None) else ""
+
+
+class LocalPathField(forms.CharField):
+    """Where to go afterwards. Whatever does not lead to a page of ours counts as nothing, never as an error."""
+
+    def clean(self, value: Any) -> str:
+        """A local path or ""."""
+        return local_path(str(value or ""))
+
+
 class SignInForm(PlainForm):
     """Page one: who, and the password, which is never printed back."""
 
@@ -76,7 +93,7 @@ class SignInForm(PlainForm):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
-    next = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+    next = LocalPathField(required=False, widget=forms.HiddenInput)
 
 
 class CodeForm(PlainForm):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -16,7 +15,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidde
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -26,19 +24,12 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import accounts, challenges, sessions
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
 from portal.devices import PURPOSE
-from portal.forms import CodeForm, SignInForm
+from portal.forms import CodeForm, SignInForm, local_path
 from portal.limits import TooMany, shield
 from portal.messaging import outbox, reports
 from portal.network import address_block, client_address
 
-LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 FORM = "application/x-www-form-urlencoded"
-
-
-def local_path(text: str) -> str:
-    """The text when it is a path on this site and nothing else, otherwise empty."""
-    local = LOCAL_PATH.fullmatch(text) and url_has_allowed_host_and_scheme(text, allowed_hosts=None)
-    return text if local else ""
 
 
 # ── signing in ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,9 +65,7 @@ def _try_password(request: HttpRequest, door: Door, form: SignInForm) -> HttpRes
         return None
     typed = form.cleaned_data
     try:
-        accounts.check_password(
-            request, door, typed["username"], typed["password"], local_path(typed["next"])
-        )
+        accounts.check_password(request, door, typed["username"], typed["password"], typed["next"])
     except WrongPassword:
         form.add_error(
             None, ValidationError(_("User name and password do not belong together."), code="wrong")
