@@ -104,7 +104,8 @@ TEMPLATES = [
 ]
 
 # ── database: the only truth ────────────────────────────────────────────────────────────────────────────────
-DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{REKEY_VAR / 'rekey.sqlite3'}")}
+DATABASE_URL = env.str("DATABASE_URL", default="") or f"sqlite:///{REKEY_VAR / 'rekey.sqlite3'}"
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Deferred transactions fail with "database is locked" as soon as two writers meet; immediate ones queue.
     DATABASES["default"]["OPTIONS"] = {
