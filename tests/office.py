@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -54,11 +55,10 @@ def commands() -> list[dict[str, Any]]:
 
 def counts() -> dict[str, Any]:
     """How much there is of what."""
-    messages = Message.objects.values_list("template", "state")
     return {
         "recoveries": Recovery.objects.count(),
         "receipts": Receipt.objects.count(),
-        "messages": sorted({f"{template} {state}": 0 for template, state in messages}),
+        "messages": dict(Counter(map(" ".join, Message.objects.values_list("template", "state")))),
         "terminals": dict(Terminal.objects.values_list("id", "last_seq")),
     }
 

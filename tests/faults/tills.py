@@ -9,6 +9,7 @@ import json
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def live(origin: str, facts: dict[str, Any], stop: threading.Event) -> None:
         state.profile = Profile(serial=facts["serial"])
     for number in facts["operators"]:
         till.seed(number, FIRST.format(int(number)), f"操作员 {number}")
-    client = Client(till, clock, interval_cap=CAP_S, say=lambda line: print(facts["serial"], line, flush=True))
+    say = partial(print, facts["serial"], flush=True)
+    client = Client(till, clock, interval_cap=CAP_S, say=say)
     while till.store.load().status == "new" and not stop.is_set():
         try:
             client.enroll(origin, facts["pairing_code"])
