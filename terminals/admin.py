@@ -70,7 +70,6 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("state", "model")
     list_select_related = ("store__merchant", "status")
     search_fields = ("number__iexact", "serial__iexact", "name", "store__merchant__number")
-    autocomplete_fields: tuple[str, ...] = ()
     fields = (
         "name",
         "number",

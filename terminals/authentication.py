@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from terminals.protocol import (
 )
 
 SCHEME = "Bearer "
+KID = re.compile(r"[A-Za-z0-9_-]{16}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,9 @@ def verify(authorization: str, now: float | None = None) -> Bearer:
 
 
 def _owner(kid: str) -> tuple[Terminal, jose.Jwk, bool]:
+    # Whatever else somebody calls a key, a database need not hear of it.
+    if KID.fullmatch(kid) is None:
+        raise jose.JoseError(jose.UNKNOWN_KEY)
     terminal = Terminal.objects.filter(sign_kid=kid).first()
     if terminal is not None:
         return terminal, terminal.sign_key or {}, True

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 
-from terminals.keyfiles import ROOT_FILE, is_open_to_others
+from terminals.keyfiles import KEY_FOLDER, ROOT_FILE, is_open_to_others
 
 TAG = "rekey"
 
@@ -16,7 +16,7 @@ TAG = "rekey"
 @register(TAG)
 def the_root_is_elsewhere(**_: Any) -> list[CheckMessage]:
     """W016: whoever reads the root key can vouch for signing keys of his own."""
-    folders = {settings.REKEY_VAR / "keys"}
+    folders = {settings.REKEY_VAR / KEY_FOLDER}
     if settings.REKEY_ISSUER_KEY_FILE:
         folders.add(Path(settings.REKEY_ISSUER_KEY_FILE).parent)
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -63,7 +63,7 @@ def issue(
     """
     with transaction.atomic():
         # One issue at a time per terminal: the row lock makes "the newest wins" true under races as well.
-        terminal = Terminal.objects.select_for_update().get(pk=terminal.pk)
+        terminal = Terminal.objects.select_for_update(no_key=True).get(pk=terminal.pk)
         _may_issue(terminal, kind, operator_number)
         now = timezone.now()
         command = Command(
@@ -124,14 +124,26 @@ def _supersede_older(command: Command) -> None:
         terminal=command.terminal, kind=command.kind, operator_number=command.operator_number, state__in=OPEN
     ).exclude(pk=command.pk)
     for old in older:
-        move(old, State.SUPERSEDED, actor=command.requested_by, superseded_by=command)
+        settle(old, State.SUPERSEDED, actor=command.requested_by, superseded_by=command)
 
 
-def move(command: Command, to: str, *, actor: str = "", **changes: Any) -> bool:
+def settle(command: Command, to: str, *, actor: str, **changes: Any) -> bool:
+    """Like `move`, but from wherever the command has got to meanwhile, as long as there is a way."""
+    while to in ALLOWED[command.state]:
+        if move(command, to, actor=actor, **changes):
+            return True
+        command.refresh_from_db()
+    return False
+
+
+def move(
+    command: Command, to: str, *, actor: str = "", only_if: Mapping[str, Any] | None = None, **changes: Any
+) -> bool:
     """Move a command along an allowed edge by compare-and-set; whether this call moved it.
 
-    On a final state what was sealed and signed is erased, the inbox forgets it after commit, and
-    `command_finished` is sent. Raises ValueError for an edge that does not exist.
+    `only_if` names columns that must be as given besides the state. On a final state what was sealed and
+    signed is erased, the inbox forgets it after commit, and `command_finished` is sent. Raises ValueError for
+    an edge that does not exist.
     """
     origin = command.state
     if to not in ALLOWED[origin]:
@@ -140,12 +152,13 @@ def move(command: Command, to: str, *, actor: str = "", **changes: Any) -> bool:
     if final:
         changes |= {"sealed": "", "token": "", "finished_at": timezone.now(), "retry_at": None}
     with transaction.atomic():
-        if Command.objects.filter(pk=command.pk, state=origin).update(state=to, **changes) != 1:
+        expected = {**(only_if or {}), "pk": command.pk, "state": origin}
+        if Command.objects.filter(**expected).update(state=to, **changes) != 1:
             return False
         command.refresh_from_db()
         _note(command, origin, to, actor, reason=command.reason)
         if final:
-            transaction.on_commit(partial(forget, command.terminal_id, [command.seq]))
+            transaction.on_commit(partial(forget, command.terminal_id, [command.jti]))
             command_finished.send(sender=Command, command=command)
     return True
 
@@ -155,10 +168,10 @@ def _note(command: Command, origin: str, to: str, actor: str, reason: str = "") 
     CommandEvent.objects.create(command=command, from_state=origin, to_state=to, actor=actor, facts=facts)
 
 
-def forget(terminal_id: str, seqs: Iterable[int | None]) -> None:
+def forget(terminal_id: str, jtis: Iterable[str | None]) -> None:
     """Take finished tokens out of the inbox; if Redis is away, the sweeper does it later."""
     try:
-        inbox.drop(terminal_id, [seq for seq in seqs if seq is not None])
+        inbox.drop(terminal_id, [jti for jti in jtis if jti is not None])
     except inbox.InboxUnavailable:
         log.info("inbox_away", terminal=terminal_id)
 
@@ -169,11 +182,15 @@ def cancel(command_id: str, by: str) -> bool:
     return command.state == State.QUEUED and move(command, State.CANCELLED, actor=by)
 
 
-def mark_fetched(command_ids: Iterable[str], at: datetime) -> int:
-    """Note that terminals were handed these tokens; how many were news."""
+def mark_fetched(jtis: Iterable[str], at: datetime) -> int:
+    """Note that terminals were handed these tokens; how many were news.
+
+    By token, for a command that is signed anew meanwhile has not been fetched: it waits to be signed.
+    """
     news = 0
-    for command in Command.objects.filter(pk__in=list(command_ids), state=State.QUEUED):
-        news += move(command, State.FETCHED, actor=command.terminal_id, fetched_at=at)
+    for command in Command.objects.filter(jti__in=list(jtis), state=State.QUEUED):
+        same = {"jti": command.jti}
+        news += move(command, State.FETCHED, actor=command.terminal_id, only_if=same, fetched_at=at)
     return news
 
 
@@ -209,7 +226,7 @@ def rejected(command: Command, reason: str) -> str:
 
 def deferred(command: Command, retry_at: datetime) -> None:
     """Note that the terminal is busy and will take the command up again."""
-    mark_fetched([command.id], timezone.now())
+    mark_fetched([command.jti or ""], timezone.now())
     Command.objects.filter(pk=command.pk, state=State.FETCHED).update(retry_at=retry_at)
 
 
@@ -227,14 +244,13 @@ def reissue(command: Command) -> bool:
     """Have an open command signed anew under the same id; whether it is queued again."""
     blank = {"seq": None, "jti": None, "token": "", "token_digest": "", "jkt": "", "pushed_at": None}
     fresh = blank | {"claimed_until": None, "claims": 0, "fetched_at": None}
-    old_seq = command.seq
+    old_jti = command.jti
     with transaction.atomic():
-        if command.state == State.QUEUED:
-            done = Command.objects.filter(pk=command.pk, state=State.QUEUED).update(**fresh) == 1
-        else:
-            done = move(command, State.QUEUED, actor="server", **fresh)
+        done = Command.objects.filter(pk=command.pk, state=State.QUEUED).update(**fresh) == 1
+        command.refresh_from_db()
+        done = done or settle(command, State.QUEUED, actor="server", **fresh)
         if done:
-            transaction.on_commit(partial(forget, command.terminal_id, [old_seq]))
+            transaction.on_commit(partial(forget, command.terminal_id, [old_jti]))
             transaction.on_commit(partial(nudge, "terminals.tasks.deliver", command.pk))
     return done
 
@@ -246,7 +262,7 @@ def key_changed(terminal: Terminal) -> None:
     """
     for command in Command.objects.filter(terminal=terminal, state__in=OPEN):
         if command.sealed and command.sealed_kid != terminal.enc_kid:
-            move(command, State.EXPIRED, actor="server", reason="key_changed")
+            settle(command, State.EXPIRED, actor="server", reason="key_changed")
         elif command.jkt and command.jkt != terminal.sign_kid:
             reissue(command)
 
@@ -254,7 +270,7 @@ def key_changed(terminal: Terminal) -> None:
 def end_all(terminal: Terminal, reason: str) -> None:
     """End whatever is open for a terminal that must not be served any more, except its lock."""
     for command in Command.objects.filter(terminal=terminal, state__in=OPEN).exclude(kind=LOCK):
-        move(command, State.EXPIRED, actor="server", reason=reason)
+        settle(command, State.EXPIRED, actor="server", reason=reason)
 
 
 def expire_due(now: datetime) -> int:

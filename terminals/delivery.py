@@ -85,7 +85,7 @@ def _sign(command: Command) -> bool:
     """Take the next sequence number and store the signed token, both or neither."""
     with transaction.atomic():
         # The row lock makes the numbers of one terminal rise one at a time, whoever signs.
-        terminal = Terminal.objects.select_for_update().get(pk=command.terminal_id)
+        terminal = Terminal.objects.select_for_update(no_key=True).get(pk=command.terminal_id)
         if not _may_receive(terminal, command):
             return False
         if command.sealed and command.sealed_kid != terminal.enc_kid:
@@ -136,7 +136,7 @@ def _claims(command: Command, terminal: Terminal) -> dict[str, Any]:
 
 
 def _item(command: Command) -> inbox.Item:
-    return inbox.Item(command.seq or 0, command.id, command.token)
+    return inbox.Item(command.jti or "", command.seq or 0, command.id, command.token)
 
 
 def _pushed(command: Command) -> None:
@@ -145,7 +145,7 @@ def _pushed(command: Command) -> None:
     )
     if not changed:
         # It was withdrawn or finished while we pushed: leave nothing behind.
-        commands.forget(command.terminal_id, [command.seq])
+        commands.forget(command.terminal_id, [command.jti])
 
 
 def waiting_for(terminal_id: str) -> list[inbox.Item]:
@@ -168,10 +168,18 @@ def sweep() -> None:
         if not inbox.is_complete():
             inbox.rebuild(_fill)
         for command_id in unpushed.values_list("pk", flat=True)[:BATCH]:
-            deliver(command_id)
+            _deliver_alone(command_id)
         _repair(now)
     except inbox.InboxUnavailable as error:
         log.warning("inbox_away", error=type(error).__name__)
+
+
+def _deliver_alone(command_id: str) -> None:
+    """One row that cannot be delivered must not keep the rest of the round from going out."""
+    try:
+        deliver(command_id)
+    except Exception:
+        log.exception("delivery_failed", command=command_id)
 
 
 def _fill() -> None:
@@ -182,11 +190,11 @@ def _fill() -> None:
 
 def _repair(now: datetime) -> None:
     """Push again what should lie there for a while already, and take out again what has just ended."""
+    ended = Command.objects.filter(finished_at__gt=now - REDROP, jti__isnull=False).order_by("-finished_at")
+    for terminal_id, jti in ended.values_list("terminal_id", "jti")[:BATCH]:
+        inbox.drop(terminal_id, [jti])
     lying = Command.objects.filter(state__in=(QUEUED, FETCHED), pushed_at__lt=now - REPUSH_AFTER).exclude(
         token=""
     )
     for command in lying.order_by("-created_at")[:BATCH]:
         inbox.push(command.terminal_id, [_item(command)], wake=False)
-    ended = Command.objects.filter(finished_at__gt=now - REDROP, seq__isnull=False)
-    for terminal_id, seq in ended.values_list("terminal_id", "seq")[:BATCH]:
-        inbox.drop(terminal_id, [seq])

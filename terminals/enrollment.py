@@ -197,6 +197,8 @@ def confirm(terminal_id: str, nonce: str) -> None:
     """
     with transaction.atomic():
         terminal = Terminal.objects.select_for_update().get(pk=terminal_id)
+        if terminal.state in CLOSED:
+            raise ProtocolError("conflict", "stopped meanwhile")
         expected = terminal.pending_nonce_digest
         if not expected or not secrets.compare_digest(
             expected, keyed_digest("enroll-nonce", terminal_id, nonce)

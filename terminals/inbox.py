@@ -1,15 +1,17 @@
 """The inboxes in Redis: one hash a terminal, a projection of rows that may vanish at any second.
 
-`rekey:{trm_…}:inbox` maps a sequence number to "command id, space, signed token". A generation key tells an
-empty inbox from a lost one: it exists only while every inbox has been complete since it was set, and without
-it nobody believes an empty answer (design D1).
+`rekey:{trm_…}:inbox` maps a token's id to "sequence number, command id, signed token". (Its id, because
+sequence numbers start again when a terminal is paired anew.) A generation key tells an empty inbox from a
+lost one: it exists only while every inbox has been complete since it was set, and without it nobody believes
+an empty answer (design D1).
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,19 +21,26 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from portal.breaker import Breaker, Resting
+
 GENERATION = "rekey:generation"
 WAKE = "rekey:wake"
 EVICT = "rekey:evict"
 # An inbox nobody touches disappears by itself after the longest life of a command.
 KEEP_S = 8 * 24 * 3600
 
+# How long the marker of a rebuild lives: filling takes no longer.
+REBUILD_S = 120
+
 InboxUnavailable = redis.RedisError
+breaker = Breaker(pause_s=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """One signed token waiting for a terminal."""
 
+    jti: str
     seq: int
     command_id: str
     token: str
@@ -66,37 +75,52 @@ def client() -> redis.Redis:
     return _client(settings.REDIS_URL)
 
 
+@contextmanager
+def _reachable() -> Iterator[redis.Redis]:
+    """The client, unless Redis failed a moment ago: then whoever asks is spared the wait."""
+    try:
+        with breaker.guard():
+            yield client()
+    except Resting as error:
+        raise redis.ConnectionError("Redis failed a moment ago") from error
+
+
 def push(terminal_id: str, items: Iterable[Item], *, wake: bool = True) -> None:
     """Put tokens in; again is harmless. Raises InboxUnavailable."""
-    pipe = client().pipeline(transaction=False)
-    for item in items:
-        pipe.hset(key_of(terminal_id), str(item.seq), f"{item.command_id} {item.token}")
-    pipe.expire(key_of(terminal_id), KEEP_S)
-    if wake:
-        pipe.publish(WAKE, terminal_id)
-    pipe.execute()
+    with _reachable() as server:
+        pipe = server.pipeline(transaction=False)
+        for item in items:
+            pipe.hset(key_of(terminal_id), item.jti, f"{item.seq} {item.command_id} {item.token}")
+        pipe.expire(key_of(terminal_id), KEEP_S)
+        if wake:
+            pipe.publish(WAKE, terminal_id)
+        pipe.execute()
 
 
-def drop(terminal_id: str, seqs: Iterable[int]) -> None:
+def drop(terminal_id: str, jtis: Iterable[str]) -> None:
     """Take tokens out; again is harmless. Raises InboxUnavailable."""
-    fields = [str(seq) for seq in seqs]
+    fields = list(jtis)
     if fields:
-        client().hdel(key_of(terminal_id), *fields)
+        with _reachable() as server:
+            server.hdel(key_of(terminal_id), *fields)
 
 
 def clear(terminal_id: str) -> None:
     """Empty one inbox. Raises InboxUnavailable."""
-    client().delete(key_of(terminal_id))
+    with _reachable() as server:
+        server.delete(key_of(terminal_id))
 
 
 def evict(terminal_id: str) -> None:
     """Tell every poll process to forget the terminal's verified bearers. Raises InboxUnavailable."""
-    client().publish(EVICT, terminal_id)
+    with _reachable() as server:
+        server.publish(EVICT, terminal_id)
 
 
 def is_complete() -> bool:
     """Whether the inboxes have been complete since the last rebuild. Raises InboxUnavailable."""
-    return bool(client().exists(GENERATION))
+    with _reachable() as server:
+        return bool(server.exists(GENERATION))
 
 
 def rebuild(fill: Callable[[], None]) -> bool:
@@ -106,30 +130,36 @@ def rebuild(fill: Callable[[], None]) -> bool:
     declared: the next round starts over. Returns whether it was declared; raises InboxUnavailable.
     """
     marker = f"{GENERATION}:{secrets.token_hex(8)}"
-    client().set(marker, secrets.token_hex(8), ex=120)
+    with _reachable() as server:
+        server.set(marker, secrets.token_hex(8), ex=REBUILD_S)
     fill()
-    try:
-        client().rename(marker, GENERATION)
-    except redis.ResponseError:
-        return False
-    return bool(client().persist(GENERATION))
+    with _reachable() as server:
+        try:
+            server.rename(marker, GENERATION)
+        except redis.ResponseError:
+            return False
+        return bool(server.persist(GENERATION))
 
 
-def _contents(fields: dict[str, str], generation: str | None) -> Contents:
+def _contents(fields: dict[str, str], before: str | None, after: str | None) -> Contents:
+    """What was read; trusted when one and the same generation stood before it and after it."""
     items = []
-    for seq, value in fields.items():
-        command_id, _, token = value.partition(" ")
-        items.append(Item(int(seq), command_id, token))
-    return Contents(tuple(sorted(items, key=lambda item: item.seq)), generation is not None)
+    for jti, value in fields.items():
+        seq, command_id, token = value.split(" ")
+        items.append(Item(jti, int(seq), command_id, token))
+    trusted = before is not None and before == after
+    return Contents(tuple(sorted(items, key=lambda item: item.seq)), trusted)
 
 
 def read(terminal_id: str) -> Contents:
     """What the inbox holds now. Raises InboxUnavailable."""
-    pipe = client().pipeline(transaction=False)
-    pipe.get(GENERATION)
-    pipe.hgetall(key_of(terminal_id))
-    generation, fields = pipe.execute()
-    return _contents(fields, generation)
+    with _reachable() as server:
+        pipe = server.pipeline(transaction=False)
+        pipe.get(GENERATION)
+        pipe.hgetall(key_of(terminal_id))
+        pipe.get(GENERATION)
+        before, fields, after = pipe.execute()
+    return _contents(fields, before, after)
 
 
 class Reader:
@@ -160,7 +190,8 @@ class Reader:
             pipe.get(GENERATION)
             for terminal_id in waiting:
                 pipe.hgetall(key_of(terminal_id))
-            generation, *found = await asyncio.wait_for(pipe.execute(), self._timeout_s)
+            pipe.get(GENERATION)
+            before, *found, after = await asyncio.wait_for(pipe.execute(), self._timeout_s)
         except (redis.RedisError, OSError, TimeoutError) as error:
             failure = redis.ConnectionError(type(error).__name__)
             for future in waiting.values():
@@ -169,7 +200,7 @@ class Reader:
             return
         for future, fields in zip(waiting.values(), found, strict=True):
             if not future.done():
-                future.set_result(_contents(fields, generation))
+                future.set_result(_contents(fields, before, after))
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from terminals import jose
 
+# In the state folder, unless the command line names another one.
+KEY_FOLDER = "issuer"
 ROOT_FILE = "root.jwk"
 SIGNING_FILE = "signing.jwk"
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -239,7 +237,7 @@ class Command(models.Model):
     pushed_at = models.DateTimeField(_("pushed"), null=True, blank=True, editable=False)
     fetched_at = models.DateTimeField(_("fetched"), null=True, blank=True, editable=False)
     retry_at = models.DateTimeField(_("deferred until"), null=True, blank=True, editable=False)
-    finished_at = models.DateTimeField(_("finished"), null=True, blank=True, editable=False)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True, db_index=True, editable=False)
     applied_at = models.DateTimeField(_("applied"), null=True, blank=True, editable=False)
     signed_on_at = models.DateTimeField(_("first sign-on"), null=True, blank=True, editable=False)
     expires_at = models.DateTimeField(_("expires"), db_index=True, editable=False)

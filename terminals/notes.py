@@ -18,6 +18,7 @@ from terminals.protocol import Telemetry
 log = structlog.get_logger(__name__)
 FLUSH_S = 0.3
 SEEN_EVERY_S = 5.0
+NOTED_MAX = 50_000
 
 
 def write(fetched: dict[str, datetime], seen: dict[str, tuple[datetime, Telemetry | None]]) -> None:
@@ -25,7 +26,7 @@ def write(fetched: dict[str, datetime], seen: dict[str, tuple[datetime, Telemetr
     close_old_connections()
     try:
         for at in set(fetched.values()):
-            commands.mark_fetched([command_id for command_id, when in fetched.items() if when == at], at)
+            commands.mark_fetched([jti for jti, when in fetched.items() if when == at], at)
         note_seen(seen)
     finally:
         close_old_connections()
@@ -35,18 +36,19 @@ class Notes:
     """Collects in memory and writes a few times a second; lost notes are made good by receipts."""
 
     def __init__(self) -> None:
+        # By the id of the token, not of the command: one that was signed anew is news again.
         self._fetched: dict[str, datetime] = {}
-        self._noted: dict[str, datetime] = {}
+        self._noted: set[str] = set()
         self._seen: dict[str, tuple[datetime, Telemetry | None]] = {}
         self._written: dict[str, datetime] = {}
         self._task: asyncio.Task[None] | None = None
 
-    def fetched(self, command_ids: Iterable[str]) -> None:
-        """The commands were handed to their terminal just now."""
+    def fetched(self, jtis: Iterable[str]) -> None:
+        """The tokens were handed to their terminal just now."""
         now = timezone.now()
-        for command_id in command_ids:
-            if command_id not in self._noted:
-                self._fetched.setdefault(command_id, now)
+        for jti in jtis:
+            if jti not in self._noted:
+                self._fetched.setdefault(jti, now)
         self._wake()
 
     def seen(self, terminal_id: str, telemetry: Telemetry | None) -> None:
@@ -73,15 +75,10 @@ class Notes:
                 self._fetched = fetched | self._fetched
                 await asyncio.sleep(1)
                 continue
-            self._remember(fetched, seen)
-
-    def _remember(
-        self, fetched: dict[str, datetime], seen: dict[str, tuple[datetime, Telemetry | None]]
-    ) -> None:
-        if len(self._noted) > 50_000:
-            self._noted.clear()
-        self._noted.update(fetched)
-        self._written.update({terminal_id: at for terminal_id, (at, _) in seen.items()})
+            if len(self._noted) > NOTED_MAX:
+                self._noted.clear()
+            self._noted.update(fetched)
+            self._written.update({terminal_id: at for terminal_id, (at, _) in seen.items()})
 
     async def close(self) -> None:
         """Write what is left."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import Any, Final
 from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary
 
 import structlog
 from asgiref.sync import sync_to_async
@@ -115,12 +116,15 @@ class Poll:
 
     async def _wait(self, terminal_id: str, question: Question, receive: Receive) -> Contents:
         """The inbox as soon as it differs from what the terminal holds, or at the end of its patience."""
+        if question.wait == 0:
+            return await self._read(terminal_id)
         deadline = time.monotonic() + question.wait
-        contents = await self._read(terminal_id)
-        if question.wait == 0 or _differs(contents, question):
-            return contents
         self.wakeups.start()
+        # Listen first, then look: what arrives in between is heard.
         with self.wakeups.listen(terminal_id) as woken:
+            contents = await self._read(terminal_id)
+            if _differs(contents, question):
+                return contents
             gone = asyncio.ensure_future(_disconnected(receive))
             try:
                 while not _differs(contents, question) and (left := deadline - time.monotonic()) > 0:
@@ -144,7 +148,7 @@ class Poll:
         items = contents.items[: question.most]
         etag = _etag(contents, question.most)
         headers = [*pace, (b"etag", etag.encode())]
-        self.notes.fetched(item.command_id for item in items)
+        self.notes.fetched(item.jti for item in items)
         if etag == question.etag:
             return Answer(304, headers=headers)
         body = {"tokens": [item.token for item in items], "more": len(contents.items) > len(items)}
@@ -211,21 +215,21 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-_polls: dict[int, Poll] = {}
+_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, Poll] = WeakKeyDictionary()
 
 
 def poll_of_this_loop() -> Poll:
     """The Poll of the running event loop, made on first use."""
     loop = asyncio.get_running_loop()
-    poll = _polls.get(id(loop))
+    poll = _polls.get(loop)
     if poll is None:
-        poll = _polls[id(loop)] = Poll()
+        poll = _polls[loop] = Poll()
     return poll
 
 
 async def close() -> None:
     """Shut down this loop's Poll, if it has one."""
-    poll = _polls.pop(id(asyncio.get_running_loop()), None)
+    poll = _polls.pop(asyncio.get_running_loop(), None)
     if poll is not None:
         await poll.close()
 

@@ -82,6 +82,8 @@ def _take(terminal: Terminal, claims: ReceiptClaims, digest: str) -> str:
         return _again(terminal, Receipt.objects.get(pk=claims.jti), digest)
     if receipt.result == CONFLICT:
         record(Tag.RECEIPT_CONFLICT, actor=terminal.id, subject=token.command_id, receipt=claims.jti)
+    if receipt.result == LATE:
+        _forget_dead(token.command)
     return receipt.result
 
 
@@ -89,11 +91,16 @@ def _again(terminal: Terminal, known: Receipt, digest: str) -> str:
     if known.digest != digest or known.terminal_id != terminal.id:
         record(Tag.RECEIPT_CONFLICT, actor=terminal.id, subject=known.command_id, receipt=known.jti)
         return CONFLICT
-    command = known.command
-    if command.state in commands.FINAL:
-        # The terminal met this token again, so it still lies in the inbox.
-        commands.forget(terminal.id, [command.seq])
+    _forget_dead(known.command)
     return DUPLICATE
+
+
+def _forget_dead(command: Command) -> None:
+    """The terminal met a token that is done with, so it may still lie in the inbox: take out all such."""
+    dead = command.tokens.values_list("jti", flat=True)
+    if command.state not in commands.FINAL:
+        dead = dead.exclude(jti=command.jti)
+    commands.forget(command.terminal_id, dead)
 
 
 def _token_of(terminal: Terminal, claims: ReceiptClaims) -> CommandToken | None:
@@ -106,7 +113,9 @@ def _token_of(terminal: Terminal, claims: ReceiptClaims) -> CommandToken | None:
 
 
 def _act(terminal: Terminal, token: CommandToken, claims: ReceiptClaims) -> str:
-    command, at = token.command, _moment(claims.at)
+    command = token.command
+    # The terminal's clock may be off; what it did it did after the command was issued, and before now.
+    at = min(max(_moment(claims.at), command.created_at), timezone.now())
     if claims.st == APPLIED:
         return commands.applied(command, at)
     if claims.st == DEFERRED:

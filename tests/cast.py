@@ -159,4 +159,5 @@ def audience() -> str:
 
 def payload(token: str) -> dict[str, Any]:
     """The claims of a compact JWS, whoever signed it."""
-    return jose._strict(jose.unb64u(token.split(".")[1]))
+    claims: dict[str, Any] = jose._strict(jose.unb64u(token.split(".")[1]))
+    return claims

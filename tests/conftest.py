@@ -12,6 +12,7 @@ from django.core.cache import cache
 
 from portal import redis_server
 from portal.celery import breaker
+from terminals import inbox
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,4 +40,5 @@ def clean_redis(redis_client: redis.Redis) -> None:
     """Nothing is left over from the test before."""
     redis_client.flushall()
     breaker.reset()
+    inbox.breaker.reset()
     cache.clear()

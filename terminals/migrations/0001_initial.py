@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                 ('pushed_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='pushed')),
                 ('fetched_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='fetched')),
                 ('retry_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='deferred until')),
-                ('finished_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='finished')),
+                ('finished_at', models.DateTimeField(blank=True, db_index=True, editable=False, null=True, verbose_name='finished')),
                 ('applied_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='applied')),
                 ('signed_on_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='first sign-on')),
                 ('expires_at', models.DateTimeField(db_index=True, editable=False, verbose_name='expires')),

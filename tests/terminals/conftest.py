@@ -1,0 +1,26 @@
+"""A server that can sign, and a till that is paired with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from terminals import issuer
+from terminals.keyfiles import SIGNING_FILE
+from tests.cast import PairedTill, pair_on_paper
+
+
+@pytest.fixture
+def issuer_keys(db: None, tmp_path: Path, settings: Settings) -> Path:
+    """Issuer keys, and a process that is told where the signing key lies, as a worker is."""
+    issuer.init_keys(tmp_path / "issuer")
+    settings.REKEY_ISSUER_KEY_FILE = str(tmp_path / "issuer" / SIGNING_FILE)
+    return tmp_path / "issuer"
+
+
+@pytest.fixture
+def till(issuer_keys: Path) -> PairedTill:
+    """The front desk's till: paired, its five operators known."""
+    return pair_on_paper()
