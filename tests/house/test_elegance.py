@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import statistics
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -31,19 +32,19 @@ PLANTED = {
 
 
 @pytest.mark.parametrize("path", EVERYTHING, ids=sources.name)
-def test_the_file_keeps_the_house_rules(path: sources.Path) -> None:
+def test_the_file_keeps_the_house_rules(path: Path) -> None:
     found = rules.python_findings(sources.name(path), path.read_text("utf-8"))
     assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.parametrize("path", sources.templates(), ids=sources.name)
-def test_the_page_has_nothing_inline(path: sources.Path) -> None:
+def test_the_page_has_nothing_inline(path: Path) -> None:
     found = rules.template_findings(sources.name(path), path.read_text("utf-8"))
     assert not found, "\n".join(map(str, found))
 
 
 @pytest.mark.parametrize("path", sources.migrations(), ids=sources.name)
-def test_the_migration_is_named_and_does_one_thing(path: sources.Path) -> None:
+def test_the_migration_is_named_and_does_one_thing(path: Path) -> None:
     found = rules.migration_findings(sources.name(path), path.read_text("utf-8"))
     assert not found, "\n".join(map(str, found))
 
