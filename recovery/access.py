@@ -83,7 +83,7 @@ def at(*states: Recovery.State) -> Callable[[StepView[P]], View[P]]:
     def decorate(view: StepView[P]) -> View[P]:
         @never_cache
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             recovery = recovery_of(request)
             if recovery is None:
                 return expired(request)
@@ -106,7 +106,7 @@ def shielded(name: str) -> Callable[[View[P]], View[P]]:
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method == "POST":
                 taken = shield(name, address_block(client_address(request)))
                 if not taken.ok:

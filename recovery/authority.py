@@ -22,7 +22,7 @@ class NotAllowed(Exception):
 def terminals_of(recovery: Recovery) -> QuerySet[Terminal]:
     """The terminals this recovery may speak to: active ones of the merchant that was proved."""
     return Terminal.objects.filter(
-        store__merchant_id=recovery.merchant_id, state=Terminal.State.ACTIVE
+        store__merchant=recovery.merchant, state=Terminal.State.ACTIVE
     ).select_related("store", "model", "status")
 
 

@@ -363,7 +363,7 @@ def _at(recovery: Recovery, *states: Recovery.State) -> QuerySet[Recovery]:
         pk=recovery.pk,
         state__in=states,
         expires_at__gt=timezone.now(),
-        merchant_id=recovery.merchant_id,
+        merchant=recovery.merchant,
         terminal_id=recovery.terminal_id,
         operator_number=recovery.operator_number,
     )

@@ -46,7 +46,7 @@ def merchant_for(recovery: Recovery) -> Merchant | None:
         status=Merchant.Status.ACTIVE, phone_digest=phone_digest(recovery.phone)
     ).exclude(phone_digest="")
     if recovery.signed_in_user is not None:
-        return found.filter(pk=recovery.signed_in_user.merchant_id).first()
+        return found.filter(users=recovery.signed_in_user).first()
     typed = recovery.identifier
     ways = (Q(number=typed), Q(stores__terminals__number=typed), Q(stores__terminals__serial=typed))
     # Two shops of one owner may share a phone; what was typed then has to name exactly one of them.

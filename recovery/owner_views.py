@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -10,6 +9,8 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from portal.accounts import owner_required
+from portal.models import User
 from portal.network import address_block, client_address
 from recovery import flow
 from recovery.access import remember
@@ -20,10 +21,12 @@ from terminals.models import Operator, Terminal
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@login_required
+@owner_required
 def start_signed_in(request: HttpRequest, terminal_id: str, number: str = "") -> HttpResponse:
     """Ask before a code is sent to the registered phone, then send it. Others' terminals are 404."""
-    merchant = request.user.merchant
+    owner = request.user
+    assert isinstance(owner, User) and owner.merchant is not None
+    merchant = owner.merchant
     mine = Terminal.objects.select_related("store").filter(store__merchant=merchant)
     till = get_object_or_404(mine, pk=terminal_id)
     operator = get_object_or_404(Operator, terminal=till, number=number) if number else None
@@ -33,7 +36,7 @@ def start_signed_in(request: HttpRequest, terminal_id: str, number: str = "") ->
             phone=merchant.phone,
             locale=get_language() or "zh-hans",
             block=address_block(client_address(request)),
-            user=request.user,
+            user=owner,
             terminal=till,
             operator_number=number,
         )

@@ -290,7 +290,7 @@ def let_them_choose(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Let the operator choose at the terminal instead."""
     form = AboutForm(request.POST, mark=flow.subject_mark(recovery))
     if not form.is_valid():
-        messages.warning(request, " ".join(form.non_field_errors()))
+        messages.warning(request, " ".join(str(error) for error in form.non_field_errors()))
         return redirect("recovery:password")
     try:
         flow.let_them_choose(recovery)

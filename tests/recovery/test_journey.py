@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -326,7 +327,7 @@ def test_csrf_guards_every_step(till: PairedTill) -> None:
 # ── after the command ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def finish(recovery: Recovery, state: str, **changes: object) -> None:
+def finish(recovery: Recovery, state: str, **changes: Any) -> None:
     command = recovery.command
     assert command is not None
     commands.move(command, Command.State.FETCHED, fetched_at=timezone.now())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -50,15 +49,15 @@ class Visitor:
         """Six digits that are not the code."""
         return f"{(int(self.code) + 1) % 10**6:06}"
 
-    def get(self, name: str, *args: str) -> HttpResponse:
+    def get(self, name: str, *args: str) -> Any:
         """Look at a page."""
-        return self.client.get(reverse(f"recovery:{name}", args=args))  # type: ignore[return-value]
+        return self.client.get(reverse(f"recovery:{name}", args=args))
 
-    def post(self, name: str, **fields: Any) -> HttpResponse:
+    def post(self, name: str, **fields: Any) -> Any:
         """Send a form."""
-        return self.client.post(reverse(f"recovery:{name}"), fields)  # type: ignore[return-value]
+        return self.client.post(reverse(f"recovery:{name}"), fields)
 
-    def identify(self, shop: str = SHOP, phone: str = PHONE, form: str = "") -> HttpResponse:
+    def identify(self, shop: str = SHOP, phone: str = PHONE, form: str = "") -> Any:
         """Say which shop and which phone."""
         return self.post("identify", shop=shop, phone=phone, form=form)
 
@@ -66,17 +65,17 @@ class Visitor:
         """The worker looks at this recovery now."""
         tasks.resolve(self.recovery.id)
 
-    def prove(self) -> HttpResponse:
+    def prove(self) -> Any:
         """Identify, wait for the text, and type its code."""
         self.identify()
         self.worker()
         return self.post("code", code=self.code)
 
-    def choose(self, number: str = "03") -> HttpResponse:
+    def choose(self, number: str = "03") -> Any:
         """Say whose password."""
         return self.post("operator", operator=number, subject=flow.subject_mark(self.recovery))
 
-    def set_password(self, password: str = PASSWORD, again: str | None = None) -> HttpResponse:
+    def set_password(self, password: str = PASSWORD, again: str | None = None) -> Any:
         """Type the new password twice."""
         again = password if again is None else again
         mark = flow.subject_mark(self.recovery)
