@@ -41,7 +41,7 @@ def simulator(url: str, state: Path, serial: str) -> list[str]:
     """A till in software, once it is paired."""
     return [
         *(sys.executable, "manage.py", "simulateterminal", "--url", url, "--state", str(state)),
-        *("--serial", serial, "--lang", "zh"),
+        *("--serial", serial, "--lang", "zh", "--interval-cap", "2"),
     ]
 
 
