@@ -116,7 +116,7 @@ def plain_default(node: ast.Call | ast.Subscript) -> str | None:
         return "empty"
     if not isinstance(value, ast.Constant):
         return None
-    return {"": "empty", "False": "no", "True": "yes"}.get(str(value.value), f"`{value.value}`")
+    return {"": "empty", "False": "no", "True": "yes"}.get(str(value.value), f"`{value.value!s}`")
 
 
 # ── what has a table of its own ─────────────────────────────────────────────────────────────────────────────
@@ -130,6 +130,14 @@ def test_every_system_check_is_explained() -> None:
 def test_every_limit_is_in_the_table_with_its_rate() -> None:
     table = {name: cells[0].strip("`") for name, cells in rows(SECURITY, "Limits").items()}
     assert table == GUARDS | SHIELDS
+
+
+def test_log_events_to_watch_for_are_written_somewhere() -> None:
+    sources = "\n".join(path.read_text("utf-8") for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+    told = re.findall(r"^\| log events? ([^|]+)\|", section(OPERATIONS, "What to watch"), re.MULTILINE)
+    events = [event for cell in told for event in CODE.findall(cell)]
+    assert events
+    assert [event for event in events if f'"{event}"' not in sources] == []
 
 
 @each_document
