@@ -128,7 +128,7 @@ def device_of(user: User) -> SMSDevice | TOTPDevice | None:
     """The second factor to ask for: the app before the phone. None when the person has none."""
     app = TOTPDevice.objects.filter(user=user, confirmed=True).first()
     if app is not None:
-        return app  # type: ignore[no-any-return]
+        return app
     phone = SMSDevice.objects.filter(user=user, confirmed=True).first()
     return phone if user.phone else None
 

@@ -15,7 +15,7 @@ from portal.accounts import STAFF
 from portal.views import code_page, password_page, resend_page
 
 
-class RekeyAdminSite(OTPAdminSite):  # type: ignore[misc]
+class RekeyAdminSite(OTPAdminSite):
     """Django's admin behind the staff door.
 
     Django-otp's own admin login asks for everything on one page and prints the password back between the two

@@ -16,6 +16,7 @@ class Tag(models.TextChoices):
     SIGN_IN_REFUSED = "portal:account:sign-in-refused"
     SIGN_OUT = "portal:account:signed-out"
     ACCOUNT_ENROLLED = "portal:account:enrolled"
+    SECOND_FACTOR_REMOVED = "portal:account:second-factor-removed"
     ACCOUNT_CHANGED = "portal:account:changed"
     MERCHANT_CHANGED = "portal:merchant:changed"
     MERCHANT_PHONE_CHANGED = "portal:merchant:phone-changed"

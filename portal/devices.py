@@ -9,12 +9,13 @@ from __future__ import annotations
 import base64
 import secrets
 import time
+from typing import ClassVar
 from urllib.parse import quote, urlencode
 
 from django.db import models
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
-from django_otp.models import Device
+from django_otp.models import Device, DeviceManager
 from django_otp.oath import hotp
 
 from portal import challenges
@@ -32,7 +33,7 @@ STEP_S = 30
 TOLERANCE = 1
 
 
-class SMSDevice(Device):  # type: ignore[misc]
+class SMSDevice(Device):
     """The user's own phone, asked by text message.
 
     A code belongs to the browser that asked for it: the challenge's id (`pending`) is kept in that browser's
@@ -41,6 +42,7 @@ class SMSDevice(Device):  # type: ignore[misc]
 
     kind = "sms"
     pending: str = ""
+    objects: ClassVar[models.Manager[SMSDevice]] = DeviceManager()
 
     class Meta:
         verbose_name = _("phone for codes")
@@ -84,11 +86,12 @@ def new_seed() -> str:
     return base64.b32encode(secrets.token_bytes(SEED_BYTES)).decode()
 
 
-class TOTPDevice(Device):  # type: ignore[misc]
+class TOTPDevice(Device):
     """An authenticator app (RFC 6238, SHA-1, six digits, 30 s). The seed is sealed at rest."""
 
     kind = "totp"
     pending = ""
+    objects: ClassVar[models.Manager[TOTPDevice]] = DeviceManager()
 
     seed = EncryptedTextField(editable=False, default=new_seed)
     last_step = models.BigIntegerField(editable=False, default=-1)

@@ -26,7 +26,7 @@ LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 LONGEST_PATH = 500
 
 
-class PhoneField(PhoneNumberField):  # type: ignore[misc]
+class PhoneField(PhoneNumberField):
     """A mobile number of mainland China, however it was written; cleans to E.164 or "".
 
     Texts cost money and go abroad only where somebody has decided so; other dial codes are refused for now.
@@ -73,7 +73,7 @@ def local_path(text: str) -> str:
 
 
 class LocalPathField(forms.CharField):
-    """Where to go afterwards. Whatever does not lead to a page of ours counts as nothing, never as an error."""
+    """Where to go afterwards. Whatever leads to no page of ours counts as nothing, never as an error."""
 
     def clean(self, value: Any) -> str:
         """A local path or ""."""

@@ -96,7 +96,7 @@ class Store(models.Model):
         return self.name
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing] # django-otp ships no types
     """Somebody who signs in: an owner of one merchant, or support staff (no merchant)."""
 
     merchant = models.ForeignKey(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_decoy_spends_tries_and_cannot_be_met() -> None:
 
 @pytest.mark.django_db
 def test_a_stranger_is_told_what_a_wrong_code_is_told(
-    django_assert_num_queries: Callable[..., object],
+    django_assert_num_queries: Callable[..., AbstractContextManager[object]],
 ) -> None:
     known, stranger = opened(), opened()
     with django_assert_num_queries(4):  # SAVEPOINT, spend, RELEASE, read
@@ -97,19 +98,20 @@ def after(minutes: float) -> time_machine.travel:
     return time_machine.travel(timezone.now() + timedelta(minutes=minutes), tick=False)
 
 
-def use(challenge: Challenge) -> None:
-    assert judge(challenge, code_of(challenge)).ok
+def use(challenge: Challenge) -> Outcome:
+    outcome = judge(challenge, code_of(challenge))
+    assert outcome.ok
+    return outcome
 
 
-def burn(challenge: Challenge) -> None:
-    for _ in range(5):
-        judge(challenge, wrong_code(challenge))
+def burn(challenge: Challenge) -> Outcome:
+    return [judge(challenge, wrong_code(challenge)) for _ in range(5)][-1]
 
 
 # T13: nine ways to use a code that is not, or no longer, meant for this.
 MISUSES: dict[str, Callable[[Challenge, str], Outcome]] = {
-    "twice": lambda c, code: [judge(c, code), judge(c, code)][-1],
-    "after five wrong ones": lambda c, code: [burn(c), judge(c, code)][-1],  # type: ignore[list-item,return-value]
+    "twice": lambda c, code: [use(c), judge(c, code)][-1],
+    "after five wrong ones": lambda c, code: [burn(c), judge(c, code)][-1],
     "for another challenge": lambda c, code: check(opened().id, c.purpose, c.subject, code),
     "for another purpose": lambda c, code: check(c.id, "sign-in", c.subject, code),
     "for another subject": lambda c, code: check(c.id, c.purpose, "rec_2", code),

@@ -32,12 +32,14 @@ def owner(db: None) -> User:
 
 @pytest.fixture
 def phone(owner: User) -> SMSDevice:
-    return SMSDevice.objects.get(user=owner)
+    device: SMSDevice = SMSDevice.objects.get(user=owner)
+    return device
 
 
 @pytest.fixture
 def app(owner: User) -> TOTPDevice:
-    return TOTPDevice.objects.create(user=owner, name="app")
+    device: TOTPDevice = TOTPDevice.objects.create(user=owner, name="app")
+    return device
 
 
 def code_now(app: TOTPDevice, steps: int = 0) -> str:

@@ -164,7 +164,7 @@ def test_twilio_is_asked_with_its_own_form_fields(standin: TwilioStandIn) -> Non
         (Problem(wait_s=0.6, accept=True), "timeout", Action.UNKNOWN),
     ],
     ids=lambda value: (
-        f"{value.status}-{value.code}-{value.raw}" if isinstance(value, Problem) else str(value)
+        f"{value.status}-{value.code}-{value.raw!r}" if isinstance(value, Problem) else str(value)
     ),
 )
 def test_each_answer_of_twilio_has_a_meaning(

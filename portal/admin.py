@@ -1,0 +1,224 @@
+"""What the support desk sees of merchants, people and texts. No field holds a secret; phones are masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from portal.audit import Tag, record
+from portal.devices import SMSDevice, TOTPDevice
+from portal.forms import PhoneField
+from portal.messaging.gateways import words_for
+from portal.messaging.outbox import phone_subject
+from portal.models import AuditEvent, Merchant, Message, Store, User, phone_digest
+
+
+class Kept:
+    """Rows that history hangs on: nobody deletes one."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+class ReadOnly(Kept):
+    """Rows that people look at and only the code changes."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds one by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody edits one."""
+        return False
+
+
+class NewPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A phone can be replaced here but not read: the field starts empty, and empty means no change."""
+
+    new_phone = PhoneField(
+        label=_("New phone"), required=False, help_text=_("Leave empty to keep the old one.")
+    )
+
+    def save(self, commit: bool = True) -> Any:
+        """Put the new phone, if there is one, into the row."""
+        if phone := self.cleaned_data["new_phone"]:
+            self.instance.phone = phone
+        return super().save(commit)
+
+
+def phone_in(text: str) -> str:
+    """The E.164 number somebody typed into a search box, or empty."""
+    try:
+        return str(PhoneField(required=False).clean(text))
+    except forms.ValidationError:
+        return ""
+
+
+def note_change(request: HttpRequest, tag: Tag, row: Model, form: forms.BaseForm, **facts: Any) -> None:
+    """Put on record who changed which fields of which row; values stay out of it."""
+    merchant = row if isinstance(row, Merchant) else getattr(row, "merchant", None)
+    subject = f"{row._meta.model_name}:{row.pk}"
+    record(
+        tag, actor=f"user:{request.user.pk}", merchant=merchant, subject=subject,
+        fields=sorted(form.changed_data), **facts,
+    )  # fmt: skip
+
+
+class StoreInline(Kept, admin.TabularInline):  # type: ignore[type-arg]
+    """The merchant's shop floors."""
+
+    model = Store
+    extra = 0
+
+
+@admin.register(Merchant)
+class MerchantAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Merchants, found by number, name or the exact phone."""
+
+    form = NewPhoneForm
+    list_display = ("number", "legal_name", "status", "masked_phone", "created_at")
+    list_filter = ("status",)
+    search_fields = ("number", "legal_name")
+    search_help_text = _("Merchant number, name, or the whole phone number")
+    fields = ("number", "legal_name", "status", "masked_phone", "phone_trouble", "new_phone", "created_at")
+    readonly_fields = ("masked_phone", "phone_trouble", "created_at")
+    inlines = (StoreInline,)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Merchant], search_term: str
+    ) -> tuple[QuerySet[Merchant], bool]:
+        """A whole phone number finds its merchant through the blind index."""
+        if phone := phone_in(search_term):
+            return queryset.filter(Q(phone_digest=phone_digest(phone)) | Q(number=search_term)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description=_("texts to this phone"))
+    def phone_trouble(self, merchant: Merchant) -> str | Promise:
+        """Whether the provider says that the phone cannot be reached."""
+        about = AuditEvent.objects.filter(
+            tag=Tag.PHONE_UNREACHABLE, subject=phone_subject(merchant.phone)
+        ).first()
+        return words_for(about.facts.get("error", "")) if about else "–"
+
+    def save_model(self, request: HttpRequest, obj: Merchant, form: Any, change: bool) -> None:
+        """Save, and say on record what was changed."""
+        super().save_model(request, obj, form, change)
+        changed_phone = bool(form.cleaned_data["new_phone"])
+        tag = Tag.MERCHANT_PHONE_CHANGED if changed_phone else Tag.MERCHANT_CHANGED
+        note_change(request, tag, obj, form, new=not change)
+
+
+@admin.register(User)
+class UserAdmin(Kept, StockUserAdmin):  # type: ignore[type-arg]
+    """People who sign in. The hash of a password is shown to nobody; only superusers hand out rights."""
+
+    form = NewPhoneForm
+    list_display = ("username", "merchant", "is_staff", "is_active", "masked_phone", "last_login")
+    list_filter = ("is_staff", "is_active")
+    list_select_related = ("merchant",)
+    search_fields = ("username", "merchant__number", "merchant__legal_name")
+    autocomplete_fields = ("merchant",)
+    fieldsets = (
+        (None, {"fields": ("username", "merchant", "is_active")}),
+        (_("Phone"), {"fields": ("masked_phone", "new_phone")}),
+        (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups")}),
+        (_("Times"), {"fields": ("last_login", "date_joined")}),
+    )
+    readonly_fields = ("masked_phone", "last_login", "date_joined")
+    rights = ("is_staff", "is_superuser", "groups")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Rights are for superusers to give."""
+        mine = getattr(request.user, "is_superuser", False)
+        return self.readonly_fields if mine else (*self.readonly_fields, *self.rights)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody reaches above themselves: a superuser's account is a superuser's business."""
+        above = (
+            isinstance(obj, User) and obj.is_superuser and not getattr(request.user, "is_superuser", False)
+        )
+        return not above and super().has_change_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Save, and say on record what was changed."""
+        super().save_model(request, obj, form, change)
+        note_change(request, Tag.ACCOUNT_CHANGED, obj, form, new=not change)
+
+
+class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Second factors. A lost one can be taken away; none can be looked into."""
+
+    list_display = ("user", "name", "confirmed")
+    search_fields = ("user__username",)
+    fields = ("user", "name", "confirmed")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nothing of one is edited."""
+        return False
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        """Take it away, on record."""
+        record(Tag.SECOND_FACTOR_REMOVED, actor=f"user:{request.user.pk}", subject=f"user:{obj.user_id}")
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """The same for several."""
+        for device in queryset:
+            self.delete_model(request, device)
+
+
+@admin.register(SMSDevice)
+class SMSDeviceAdmin(DeviceAdmin):
+    """Phones for codes; where they text to is the phone of the account."""
+
+    autocomplete_fields = ("user",)
+
+
+@admin.register(TOTPDevice)
+class TOTPDeviceAdmin(DeviceAdmin):
+    """Authenticator apps. They are enrolled with `manage.py enrollstaff`, for the seed is shown once."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Not here."""
+        return False
+
+
+@admin.register(Message)
+class MessageAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Texts and what became of them. What they said is kept nowhere."""
+
+    list_display = ("created_at", "masked_phone", "template", "state", "trouble", "gateway", "tries")
+    list_filter = ("state", "template", "gateway", "created_at")
+    fields = (
+        "created_at", "updated_at", "masked_phone", "template", "locale", "state", "trouble", "gateway",
+        "provider_id", "tries",
+    )  # fmt: skip
+    search_fields = ("provider_id",)
+
+    @admin.display(description=_("what went wrong"))
+    def trouble(self, message: Message) -> str | Promise:
+        """The provider's code in plain words."""
+        return words_for(message.error) or "–"
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What happened, newest first."""
+
+    list_display = ("at", "tag", "actor", "merchant", "subject")
+    list_filter = ("tag", "at")
+    list_select_related = ("merchant",)
+    search_fields = ("subject", "actor", "merchant__number")
+    fields = ("at", "tag", "actor", "merchant", "subject", "facts")
+
+
+admin.site.unregister(Group)
