@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -15,6 +14,7 @@ from django.views.decorators.cache import never_cache
 
 from portal.limits import shield
 from portal.network import address_block, client_address
+from portal.views import too_many
 from recovery import flow
 from recovery.binding import digest_of
 from recovery.models import Recovery
@@ -116,12 +116,3 @@ def shielded(name: str) -> Callable[[View[P]], View[P]]:
         return guarded
 
     return decorate
-
-
-def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """The page that says how long to wait, and why."""
-    until = timezone.now() + timedelta(seconds=seconds)
-    context = {"minutes": max(1, -(-seconds // 60)), "until": until}
-    response = render(request, "429.html", context, status=429)
-    response.headers["Retry-After"] = str(seconds)
-    return response

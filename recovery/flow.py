@@ -174,12 +174,14 @@ def _may_text(recovery: Recovery, merchant: Merchant) -> bool:
 
 
 def prove(recovery: Recovery, text: str) -> Proof:
-    """Judge a typed code. A stranger's attempt is spent, answered and timed like anybody's.
+    """Judge a typed code. A stranger's attempt is spent, answered and timed like anybody's, and so is one
+    after the shop's phone was changed.
 
     On success the browser gets a new cookie and the old one is worth nothing, so that a cookie planted
     before the proof proves nothing after it.
     """
-    known = recovery.state == State.PROVING and recovery.merchant_id is not None
+    merchant = recovery.merchant
+    known = recovery.state == State.PROVING and merchant is not None and merchant.phone == recovery.phone
     outcome = challenges.check(recovery.challenge_id, PURPOSE, _subject(recovery), text, accept=known)
     if not outcome.ok:
         return Proof(outcome)

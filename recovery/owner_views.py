@@ -22,13 +22,13 @@ from terminals.models import Operator, Terminal
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @owner_required
-def start_signed_in(request: HttpRequest, terminal_id: str, number: str = "") -> HttpResponse:
+def start_signed_in(request: HttpRequest, pk: str, number: str = "") -> HttpResponse:
     """Ask before a code is sent to the registered phone, then send it. Others' terminals are 404."""
     owner = request.user
     assert isinstance(owner, User) and owner.merchant is not None
     merchant = owner.merchant
     mine = Terminal.objects.select_related("store").filter(store__merchant=merchant)
-    till = get_object_or_404(mine, pk=terminal_id)
+    till = get_object_or_404(mine, pk=pk)
     operator = get_object_or_404(Operator, terminal=till, number=number) if number else None
     if request.method == "POST" and merchant.phone:
         asked = flow.Asked(

@@ -1,8 +1,25 @@
 """Addresses of the recovery journey. None holds an id: the browser's cookie says which recovery it is."""
 
-from django.urls import path
+from django.urls import path, register_converter
 
 from recovery import owner_views, status_views, support_views, views
+
+
+class OperatorNumber:
+    """Two digits: nothing else reaches a view."""
+
+    regex = "[0-9]{2}"
+
+    def to_python(self, value: str) -> str:
+        """The number as it stands."""
+        return value
+
+    def to_url(self, value: str) -> str:
+        """The number as it stands."""
+        return value
+
+
+register_converter(OperatorNumber, "operator_number")
 
 app_name = "recovery"
 urlpatterns = [
@@ -12,7 +29,7 @@ urlpatterns = [
     path("terminal", views.terminal, name="terminal"),
     path("operator", views.operator, name="operator"),
     path("operator/remembered", views.remembered, name="remembered"),
-    path("refused/<str:number>", views.refused, name="refused"),
+    path("refused/<operator_number:number>", views.refused, name="refused"),
     path("password", views.password, name="password"),
     path("password/choose", views.let_them_choose, name="let_them_choose"),
     path("status", status_views.status, name="status"),
@@ -22,6 +39,10 @@ urlpatterns = [
     path("expired", views.expired, name="expired"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),
-    path("start/<str:terminal_id>", owner_views.start_signed_in, name="start_signed_in"),
-    path("start/<str:terminal_id>/<str:number>", owner_views.start_signed_in, name="start_signed_in"),
+    path("start/<terminal_id:terminal_id>", owner_views.start_signed_in, name="start_signed_in"),
+    path(
+        "start/<terminal_id:terminal_id>/<operator_number:number>",
+        owner_views.start_signed_in,
+        name="start_signed_in",
+    ),
 ]

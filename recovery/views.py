@@ -241,7 +241,7 @@ def remembered(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 
 @require_safe
 @at(*flow.CHOOSING)
-def refused(request: HttpRequest, recovery: Recovery, number: str = "") -> HttpResponse:
+def refused(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Say that this operator needs more than a text message. Nothing has moved."""
     gate = gates.for_operator(number)
     chosen = Operator.objects.filter(terminal_id=recovery.terminal_id, number=number).first()

@@ -241,6 +241,16 @@ def test_after_half_an_hour_the_step_is_over(visitor: Visitor) -> None:
     assert Recovery.objects.get().state == State.ABANDONED
 
 
+def test_a_code_dies_when_the_phone_of_the_shop_changes(visitor: Visitor, till: PairedTill) -> None:
+    visitor.identify()
+    visitor.worker()
+    merchant = till.terminal.store.merchant
+    merchant.phone = "+8613800002054"
+    merchant.save()
+    visitor.post("code", code=visitor.code)
+    assert visitor.recovery.state == State.PROVING
+
+
 def test_reloading_the_code_page_sends_nothing(visitor: Visitor) -> None:
     visitor.identify()
     visitor.worker()

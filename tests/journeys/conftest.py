@@ -1,0 +1,81 @@
+"""A running installation with the demo's shop and its till, and a browser to walk it with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from portal.supervisor import parts
+from tests import chromium, stack
+from tests.journeys.walker import Walker, World
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+# One address and one phone walk here many times a minute.
+LIMITS = (
+    ",".join(
+        f"{name}=10000/hour"
+        for name in "identify code support sign-in sms-per-phone sms-per-merchant sms-per-block sms-per-address".split()
+    )
+    + ",sign-in-sms-per-phone=10000/hour,tickets-per-phone=10000/hour"
+)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Redis, web, worker, beat and the demo's till, paired over HTTP."""
+    var: Path = tmp_path_factory.mktemp("journeys")
+    with stack.running(var, REKEY_LIMITS=LIMITS) as running:
+        running.manage("loaddemo")
+        facts: dict[str, Any] = json.loads((var / "demo.json").read_text("utf-8"))
+        yield start_till(World(running, facts))
+
+
+def start_till(world: World) -> World:
+    """Pair the till in software and leave it polling."""
+    operators = world.stack.var / "till-operators"
+    lines = [f"{one['number']}={one['password']}:{one['name']}" for one in world.facts["operators"]]
+    operators.write_text("\n".join(lines), "utf-8")
+    terminal = world.facts["terminal"]
+    code = world.stack.manage("pairingcode", terminal["number"], "--plain").strip()
+    command = parts.simulator(world.stack.origin, world.till, terminal["serial"])
+    command += ["--pairing-code", code, "--operators-file", str(operators)]
+    world.stack.start("till", command)
+    return world
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; without one these tests are left out, and in CI they fail."""
+    path = chromium.find()
+    if path is None:
+        message = "no Chromium; set CHROMIUM to one"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    # Playwright's loop runs as long as it is open, and no other loop can start in this thread meanwhile.
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def walk(world: World, browser: Browser) -> Iterator[Any]:
+    """Makes walkers: `walk(language, width, height, scripts=True)`. At the end no page may have broken the CSP."""
+    walkers: list[Walker] = []
+
+    def make(language: str, width: int, height: int, *, scripts: bool = True) -> Walker:
+        walkers.append(Walker(world, browser, language, (width, height), scripts=scripts))
+        return walkers[-1]
+
+    yield make
+    for walker in walkers:
+        walker.context.close()
+        assert not walker.troubles, walker.troubles

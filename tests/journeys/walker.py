@@ -1,0 +1,180 @@
+"""Somebody with a browser: looks at every page closely, fills in forms, reads texts, goes to the till."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from terminals.policy import Context, PasswordPolicy, violations
+from tests.driver import SIX_DIGITS
+from tests.stack import ROOT, Stack
+
+PICTURES = ROOT / "docs" / "img"
+NARROW = 320
+PATIENCE_MS = 30_000
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@dataclass
+class World:
+    """The installation, and what the demo told about its people."""
+
+    stack: Stack
+    facts: dict[str, Any]
+
+    @property
+    def till(self) -> Path:
+        """The till's memory."""
+        return self.stack.var / "till"
+
+    def texts(self) -> list[str]:
+        """Every text message so far."""
+        sms = self.stack.var / "sms.log"
+        return sms.read_text("utf-8").splitlines() if sms.exists() else []
+
+    def sign_on(self, number: str, password: str) -> bool:
+        """Whether the till lets this operator in."""
+        command = [
+            sys.executable,
+            "-m",
+            "terminals.simulator",
+            "signon",
+            "--state",
+            str(self.till),
+            number,
+            "-",
+        ]
+        done = subprocess.run(command, input=password, text=True, cwd=ROOT, check=False, capture_output=True)
+        assert done.returncode in (0, 1), done.stderr
+        return done.returncode == 0
+
+    def new_password(self) -> str:
+        """A password that the rules of the demo's till allow."""
+        policy, merchant, terminal = (
+            PasswordPolicy("digits", 4, 6),
+            self.facts["merchant"],
+            self.facts["terminal"],
+        )
+        known = Context(merchant["number"], terminal["number"], terminal["serial"], merchant["phone"][3:])
+        while violations(made := f"{secrets.randbelow(10**6):06}", policy, known):
+            pass
+        return made
+
+
+class Walker:
+    """One browser window in one language."""
+
+    def __init__(
+        self, world: World, browser: Browser, language: str, size: tuple[int, int], *, scripts: bool = True
+    ) -> None:
+        self.world = world
+        self.language, self.size, self.scripts = language, size, scripts
+        self.context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            locale={"zh": "zh-CN", "en": "en-GB"}[language],
+            java_script_enabled=scripts,
+            base_url=world.stack.origin,
+        )
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.page: Page = self.context.new_page()
+        self.troubles: list[str] = []
+        self.page.on("console", self._listen)
+        self.page.on("pageerror", lambda error: self.troubles.append(f"{self.page.url}: {error}"))
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        # A page that is answered with 4xx on purpose is told in the console as well.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.troubles.append(f"{self.page.url}: {message.text}")
+
+    # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def look(self, name: str) -> None:
+        """Judge the page in front: its language, its width at 320 px, its accessibility; take its picture."""
+        wanted = {"zh": "zh-Hans", "en": "en"}[self.language]
+        assert self.page.locator("html").get_attribute("lang") == wanted, name
+        assert self.page.locator("h1").count() == 1, name
+        if self.scripts:
+            self._is_accessible(name)
+            self._fits(name)
+        if os.environ.get("REKEY_SCREENSHOTS") == "1" and self.scripts:
+            PICTURES.mkdir(parents=True, exist_ok=True)
+            path = PICTURES / f"{name}-{self.language}-{self.size[0]}.png"
+            self.page.screenshot(path=path, full_page=True)
+
+    def _is_accessible(self, name: str) -> None:
+        found = Axe().run(self.page, options=AXE)
+        assert found.violations_count == 0, f"{name}: {found.generate_report()}"
+
+    def _fits(self, name: str) -> None:
+        width, height = self.size
+        self.page.set_viewport_size({"width": NARROW, "height": height})
+        scroll = self.page.evaluate("document.documentElement.scrollWidth")
+        self.page.set_viewport_size({"width": width, "height": height})
+        assert scroll <= NARROW, f"{name} is {scroll} px wide"
+
+    def at(self, path: str) -> None:
+        """Wait until the browser is on this page."""
+        self.page.wait_for_url(re.compile(re.escape(self.world.stack.origin + path) + r"(\?.*)?$"))
+
+    # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    def go(self, path: str) -> None:
+        """Look at an address."""
+        self.page.goto(path)
+
+    def send(self, name: str, **typed: str) -> None:
+        """Fill in the form that has the field `name`, and press its key."""
+        form = self.page.locator(f'main form:has([name="{name}"])').first
+        for field, value in typed.items():
+            box = form.locator(f'[name="{field}"]')
+            if box.first.get_attribute("type") == "radio":
+                form.locator(f'[name="{field}"][value="{value}"]').check()
+            else:
+                box.fill(value)
+        form.locator("button.key").click()
+
+    def press(self, action: str) -> None:
+        """Press the button of the form that goes to this address."""
+        self.page.locator(f'form[action="{action}"] button').click()
+
+    # ── the journey ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def identify(self) -> int:
+        """Say which shop and which phone; how many texts there were before."""
+        before = len(self.world.texts())
+        self.go("/")
+        self.send(
+            "shop", shop=self.world.facts["merchant"]["number"], phone=self.world.facts["merchant"]["phone"]
+        )
+        self.at("/code")
+        return before
+
+    def code_after(self, before: int) -> str:
+        """Wait for the next text and read its code."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while len(texts := self.world.texts()) <= before:
+            assert time.monotonic() < deadline, self.world.stack.last_words()
+            time.sleep(0.1)
+        found = SIX_DIGITS.search(texts[-1].split("+86", 1)[1][11:])
+        assert found is not None, texts[-1]
+        return found[0]
+
+    def prove(self) -> None:
+        """Identify, and type the code from the text."""
+        code = self.code_after(self.identify())
+        self.send("code", code=code)
+        self.at("/operator")
+
+    def wait_for(self, phase: str) -> None:
+        """Stay on the status page until it says so; without scripts it loads itself again."""
+        self.page.wait_for_selector(f'[data-phase="{phase}"]', timeout=60_000)
