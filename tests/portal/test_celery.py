@@ -1,0 +1,116 @@
+"""The broker is a messenger: it may be slow, dead or forgetful, and no page waits for it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from django.conf import settings
+
+from portal import celery as carrier
+from portal import redis_server
+from portal.breaker import Breaker
+from portal.celery import app, nudge
+from portal.supervisor import parts
+
+TASK = "portal.tasks.send_message"
+PREFIX = carrier.TRANSPORT["global_keyprefix"]
+
+
+def waiting(client: redis.Redis, queue: str) -> int:
+    return int(client.llen(f"{PREFIX}{queue}"))
+
+
+@pytest.mark.parametrize("task", carrier.ROUTES)
+def test_a_nudge_lands_in_its_own_queue_and_in_no_other(redis_client: redis.Redis, task: str) -> None:
+    # A worker declares all queues; only then would a shared exchange show.
+    with app.connection_for_write() as connection:
+        for queue in app.conf.task_queues:
+            queue(connection.default_channel).declare()
+    assert nudge(task, "some-id") is True
+    wanted = carrier.ROUTES[task]["queue"]
+    assert {name: waiting(redis_client, name) for name in carrier.QUEUES} == {
+        name: int(name == wanted) for name in carrier.QUEUES
+    }
+
+
+def test_a_message_carries_one_opaque_id_and_no_more(redis_client: redis.Redis) -> None:
+    nudge(TASK, "some-id")
+    (raw,) = redis_client.lrange(f"{PREFIX}sms", 0, -1)
+    message = json.loads(raw)
+    assert message["headers"]["task"] == TASK
+    assert message["headers"]["argsrepr"] == "('some-id',)"
+    assert message["content-type"] == "application/json"
+
+
+def test_every_task_that_is_called_by_name_exists() -> None:
+    for room in ("portal", "terminals", "recovery"):
+        import_module(f"{room}.tasks")
+    called = {*carrier.ROUTES, *(entry["task"] for entry in carrier.SCHEDULE.values())}
+    assert called - set(app.tasks) == set()
+
+
+def test_the_queues_are_those_the_worker_listens_to() -> None:
+    assert ",".join(carrier.QUEUES) == parts.QUEUES
+    assert {route["queue"] for route in carrier.ROUTES.values()} <= set(carrier.QUEUES)
+
+
+def test_nothing_is_remembered_and_nothing_is_taken_for_done_too_early() -> None:
+    conf = app.conf
+    assert conf.result_backend in {None, "disabled://"}
+    assert (conf.task_acks_late, conf.task_reject_on_worker_lost) == (True, True)
+    assert conf.accept_content == ["json"]
+    assert conf.task_publish_retry is False
+
+
+@pytest.fixture
+def hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A broker of our own that has answered once and can be stopped in its tracks."""
+    process = redis_server.start(tmp_path, tmp_path / "redis.log")
+    redis_server.wait_until_ready(tmp_path, process)
+    url = carrier.broker_url(redis_server.redis_url(tmp_path))
+    other = Celery("other", broker=url)
+    other.conf.update(broker_transport_options=carrier.TRANSPORT, task_publish_retry=False)
+    monkeypatch.setattr(carrier, "app", other)
+    monkeypatch.setattr(carrier, "breaker", Breaker(pause_s=5))
+    assert nudge(TASK, "warm-up") is True
+    yield process
+    process.send_signal(signal.SIGCONT)
+    process.kill()
+    process.wait()
+    other.pool.force_close_all()
+
+
+def timed() -> tuple[bool, float]:
+    began = time.monotonic()
+    return nudge(TASK, "some-id"), time.monotonic() - began
+
+
+def test_a_hung_broker_costs_a_second_once(hung: subprocess.Popen[bytes]) -> None:
+    hung.send_signal(signal.SIGSTOP)
+    went_out, took = timed()
+    assert (went_out, took < 1.4) == (False, True)
+    for _ in range(3):
+        went_out, took = timed()
+        assert (went_out, took < 0.1) == (False, True)
+
+
+def test_a_dead_broker_costs_nothing(hung: subprocess.Popen[bytes]) -> None:
+    hung.kill()
+    hung.wait()
+    went_out, took = timed()
+    assert (went_out, took < 0.5) == (False, True)
+
+
+def test_a_socket_is_spelt_celerys_way() -> None:
+    assert carrier.broker_url("unix:///var/r.sock") == "redis+socket:///var/r.sock"
+    assert carrier.broker_url("redis://redis:6379/0") == "redis://redis:6379/0"
+    assert settings.REDIS_URL.startswith("unix://")
