@@ -20,7 +20,7 @@ SECURITY = ROOT / "docs/security.md"
 README = ROOT / "README.md"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 # Folders and files that exist only once Rekey has run.
-MADE_LATER = ("var/", ".venv/", "locale/zh_Hans/LC_MESSAGES/django.mo")
+MADE_LATER = ("var/", ".venv/", "secrets/", "locale/zh_Hans/LC_MESSAGES/django.mo")
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
