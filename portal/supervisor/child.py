@@ -55,12 +55,16 @@ class Child:
         self.start_again_at = time.monotonic() + min(2.0 ** (self.failures - 1) - 1, LONGEST_PAUSE_S)
         self.process = None
 
+    def ask(self) -> None:
+        """Ask the process to end."""
+        if self.process is not None and self.alive:
+            self.process.terminate()
+
     def stop(self) -> None:
         """Ask the process to end, wait, and then end whatever is left of its session."""
         if self.process is None:
             return
-        if self.alive:
-            self.process.terminate()
+        self.ask()
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(self.grace_s)
         with suppress(ProcessLookupError):

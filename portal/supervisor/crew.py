@@ -73,7 +73,9 @@ class Crew:
         print(f"{child.name} ended unexpectedly; starting it again.", flush=True)
 
     def stop(self) -> None:
-        """Stop everybody, last started first."""
+        """Stop everybody, last started first; the first (Redis) is asked only when the others are gone."""
         self.stopping = True
+        for child in reversed(self._children[1:]):
+            child.ask()
         while self._children:
             self._children.pop().stop()
