@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -14,7 +13,6 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -23,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from portal import accounts, challenges, sessions
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
+from portal.answers import busy, too_many
 from portal.devices import PURPOSE
 from portal.forms import CodeForm, SignInForm, local_path
 from portal.limits import TooMany, shield
@@ -74,7 +73,7 @@ def _try_password(request: HttpRequest, door: Door, form: SignInForm) -> HttpRes
     except TooMany as error:
         return too_many(request, error.resets_in)
     except TooBusy:
-        return busy(request)
+        return busy(request, accounts.BUSY_S)
     return redirect(door.code_page)
 
 
@@ -213,21 +212,6 @@ def sms_callback(request: HttpRequest, callback_key: str) -> HttpResponse:
 
 
 # ── when something is wrong ─────────────────────────────────────────────────────────────────────────────────
-
-
-def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
-    """The page that says how long to wait, and why."""
-    context = {"minutes": max(1, -(-seconds // 60)), "until": timezone.now() + timedelta(seconds=seconds)}
-    response = render(request, "429.html", context, status=429)
-    response.headers["Retry-After"] = str(seconds)
-    return response
-
-
-def busy(request: HttpRequest) -> HttpResponse:
-    """Too many sign-ins at once; nothing was tried."""
-    response = render(request, "503.html", {"seconds": accounts.BUSY_S}, status=503)
-    response.headers["Retry-After"] = str(accounts.BUSY_S)
-    return response
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

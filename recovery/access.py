@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 
 from portal.limits import shield
 from portal.network import address_block, client_address
-from portal.views import too_many
+from portal.answers import too_many
 from recovery import flow
 from recovery.binding import digest_of
 from recovery.models import Recovery

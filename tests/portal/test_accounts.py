@@ -22,21 +22,15 @@ from django.utils import timezone
 
 from portal import accounts
 from portal.accounts import HashSlots, TooBusy, owner_required
-from portal.codes import derive_code
 from portal.devices import SMSDevice, TOTPDevice
-from portal.models import AuditEvent, Challenge, Merchant, Message, User
-from portal.secrets import pepper
+from portal.models import AuditEvent, Merchant, Message, User
 from tests.cast import PASSWORD, make_merchant, make_other_merchant, make_owner, make_staff, signed_in
 from tests.hashers import CheapHasher
+from tests.portal.signing_in import DOORS, HOME, another, enter, give_password, texted
 from tests.portal.test_devices import code_now
 
 pytestmark = pytest.mark.django_db
 
-HOME = "/home"
-DOORS = {
-    "owner": ("/sign-in", "/sign-in/code", HOME),
-    "staff": ("/admin/login/", "/admin/login/code/", "/admin/"),
-}
 NONCES = re.compile(r'value="[A-Za-z0-9]{64}"')
 
 
@@ -52,24 +46,6 @@ def owner() -> User:
 
 def person(door: str) -> User:
     return make_owner() if door == "owner" else make_staff()
-
-
-def give_password(client: Client, door: str, username: str, password: str = PASSWORD, **more: str) -> Any:
-    return client.post(DOORS[door][0], {"username": username, "password": password, **more})
-
-
-def texted() -> str:
-    challenge = Challenge.objects.latest("created_at")
-    return derive_code(pepper(), challenge.id, challenge.purpose)
-
-
-def another(code: str) -> str:
-    return f"{(int(code) + 1) % 1_000_000:06}"
-
-
-def enter(client: Client, door: str = "owner", **more: str) -> Any:
-    give_password(client, door, door, **more)
-    return client.post(DOORS[door][1], {"code": texted()})
 
 
 # ── the way in ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,90 +309,6 @@ def test_a_full_queue_answers_503(client: Client, monkeypatch: pytest.MonkeyPatc
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
 
 
-# ── the session ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_the_session_key_changes_at_each_step_and_the_old_ones_are_dead(owner: User, client: Client) -> None:
-    session = client.session
-    session["planted"] = True
-    session.save()
-    keys = [client.session.session_key]
-    give_password(client, "owner", "owner")
-    keys.append(client.session.session_key)
-    client.post("/sign-in/code", {"code": texted()})
-    keys.append(client.session.session_key)
-    client.post("/sign-out")
-    assert len(set(keys)) == 3
-    for key in keys:
-        stale = Client()
-        stale.cookies["rekey_session"] = key or ""
-        assert stale.get(HOME).status_code == 302
-
-
-def test_the_session_never_holds_password_code_or_phone(owner: User, client: Client) -> None:
-    give_password(client, "owner", "owner")
-    kept = repr(dict(client.session.items()))
-    for secret in (PASSWORD, texted(), owner.phone, owner.phone[3:]):
-        assert secret not in kept
-
-
-def test_no_page_prints_a_password_or_a_code_back(owner: User, client: Client) -> None:
-    assert "wrong-guess" not in give_password(client, "owner", "owner", "wrong-guess").content.decode()
-    give_password(client, "owner", "owner")
-    wrong = another(texted())
-    page = client.post("/sign-in/code", {"code": wrong}).content.decode()
-    assert wrong not in page
-    assert PASSWORD not in page
-
-
-@pytest.mark.parametrize(("minutes", "stays"), [(29, True), (30.1, False)])
-def test_half_an_hour_without_activity_signs_out(
-    owner: User, client: Client, minutes: float, stays: bool
-) -> None:
-    enter(client)
-    with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
-        client.get("/privacy")
-        assert (SESSION_KEY in client.session) is stays
-
-
-def test_activity_keeps_a_session_alive_for_eight_hours_and_no_longer(owner: User, client: Client) -> None:
-    enter(client)
-    with time_machine.travel(timezone.now()) as clock:
-        for _ in range(23):
-            clock.shift(20 * 60)
-            client.get("/privacy")
-        assert SESSION_KEY in client.session
-        clock.shift(20 * 60 + 1)
-        client.get("/privacy")
-        assert SESSION_KEY not in client.session
-
-
-def test_the_sign_in_page_says_once_why_one_is_out(owner: User, client: Client) -> None:
-    enter(client)
-    with time_machine.travel(timezone.now() + timedelta(hours=1)):
-        client.get("/privacy")
-        said = [[str(m) for m in client.get("/sign-in").context["messages"]] for _ in range(2)]
-    assert len(said[0]) == 1
-    assert said[1] == []
-
-
-def test_signing_out_is_a_post_and_ends_the_session_on_the_server(owner: User, client: Client) -> None:
-    enter(client)
-    key = client.session.session_key
-    assert client.get("/sign-out").status_code == 405
-    assert client.post("/sign-out").headers["Location"] == "/signed-out"
-    thief = Client()
-    thief.cookies["rekey_session"] = key or ""
-    assert thief.get(HOME).status_code == 302
-
-
-def test_a_changed_password_ends_other_sessions(owner: User, client: Client) -> None:
-    enter(client)
-    owner.set_password("another long password")
-    owner.save()
-    assert client.get(HOME).status_code == 302
-
-
 # ── afterwards ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -435,28 +327,6 @@ def test_signing_in_and_out_and_failing_are_on_record_without_names(owner: User,
     kept = repr(list(AuditEvent.objects.values()))
     assert "stranger" not in kept
     assert "wrong" not in kept.replace("'reason': 'wrong'", "")
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example",
-        "https:evil",
-        "http:///evil.example", "javascript:alert(1)", "data:text/html,x", "/\r\nX: y", "/a\nb",
-        "/\t/evil.example", "\t//evil.example", " //evil.example", "evil.example", "home", "/\u202eevil",
-        "/é",
-        "",
-        "@evil.example", "/" * 600, "http:\\\\evil.example", "/\x00", "/\x1fevil",
-    ],
-)  # fmt: skip
-def test_next_leads_nowhere_else(wanted: str, owner: User, client: Client) -> None:
-    answer = enter(client, next=wanted)
-    assert answer.headers["Location"] == HOME
-
-
-def test_next_leads_back_to_a_page_of_ours(owner: User, client: Client) -> None:
-    assert client.get("/sign-in?next=/home").context["form"]["next"].value() == HOME
-    assert enter(client, next="/terminals/7?tab=2").headers["Location"] == "/terminals/7?tab=2"
 
 
 def guarded(user: User | None, *, second_factor: bool = True) -> int:

@@ -1,0 +1,24 @@
+"""Whole answers that more than one door gives: wait so long, come back soon."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+
+def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
+    """429: the page that says how long to wait, and why."""
+    context = {"minutes": max(1, -(-seconds // 60)), "until": timezone.now() + timedelta(seconds=seconds)}
+    response = render(request, "429.html", context, status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def busy(request: HttpRequest, seconds: int) -> HttpResponse:
+    """503: too many at once; nothing was tried."""
+    response = render(request, "503.html", {"seconds": seconds}, status=503)
+    response.headers["Retry-After"] = str(seconds)
+    return response
