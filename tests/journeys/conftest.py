@@ -20,23 +20,29 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 # One address and one phone walk here many times a minute.
-LIMITS = (
-    ",".join(
-        f"{name}=10000/hour"
-        for name in "identify code support sign-in sms-per-phone sms-per-merchant sms-per-block sms-per-address".split()
-    )
-    + ",sign-in-sms-per-phone=10000/hour,tickets-per-phone=10000/hour"
-)
+BUSY = "identify code support sign-in sms-per-phone sms-per-merchant sms-per-block sms-per-address "
+BUSY += "sms-overall sign-in-sms-per-phone tickets-per-phone"
+LIMITS = ",".join(f"{name}=10000/hour" for name in BUSY.split())
+STATIC = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Redis, web, worker, beat and the demo's till, paired over HTTP."""
     var: Path = tmp_path_factory.mktemp("journeys")
-    with stack.running(var, REKEY_LIMITS=LIMITS) as running:
+    with stack.running(var, REKEY_LIMITS=LIMITS, REKEY_STATICFILES=STATIC) as running:
         running.manage("loaddemo")
+        serve_static_files(running)
         facts: dict[str, Any] = json.loads((var / "demo.json").read_text("utf-8"))
         yield start_till(World(running, facts))
+
+
+def serve_static_files(running: stack.Stack) -> None:
+    """Collect them as an installation does, and start the web anew, for it looks for them when it starts."""
+    running.manage("collectstatic", "--noinput", "--verbosity", "0")
+    running.children["web"].stop()
+    running.start("web", parts.web("127.0.0.1", running.port), REKEY_ROLE="web")
+    running.wait_ready()
 
 
 def start_till(world: World) -> World:
@@ -68,7 +74,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def walk(world: World, browser: Browser) -> Iterator[Any]:
-    """Makes walkers: `walk(language, width, height, scripts=True)`. At the end no page may have broken the CSP."""
+    """Makes walkers: `walk(language, width, height, scripts=…)`; no page may have broken the CSP."""
     walkers: list[Walker] = []
 
     def make(language: str, width: int, height: int, *, scripts: bool = True) -> Walker:

@@ -9,7 +9,7 @@ import pytest
 from tests.journeys.walker import Walker, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.slow]
-PHONE, DESK = (390, 844), (1280, 800)
+PHONE, DESK, BARE = (390, 844, True), (1280, 800, True), (390, 844, False)
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +37,15 @@ def reset(walker: Walker, password: str) -> None:
     walker.look("status-applied")
 
 
-@pytest.mark.parametrize(
-    ("language", "size", "scripts"),
-    [
-        ("zh", PHONE, True),
-        ("en", PHONE, True),
-        ("zh", DESK, True),
-        ("en", DESK, True),
-        ("zh", PHONE, False),
-        ("en", DESK, False),
-    ],
-)
+WAYS = [("zh", PHONE), ("en", PHONE), ("zh", DESK), ("en", DESK), ("zh", BARE), ("en", BARE)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(map(str, (way[0], *way[1]))))
 def test_a_forgotten_password_is_reset_and_works_at_the_till(
-    walk: Any, world: World, in_force: dict[str, str], language: str, size: tuple[int, int], scripts: bool
+    walk: Any, world: World, in_force: dict[str, str], way: tuple[str, tuple[int, int, bool]]
 ) -> None:
-    walker, old, new = walk(language, *size, scripts=scripts), in_force["03"], world.new_password()
+    language, (width, height, scripts) = way
+    walker, old, new = walk(language, width, height, scripts=scripts), in_force["03"], world.new_password()
     reset(walker, new)
     assert not world.sign_on("03", old)
     assert world.sign_on("03", new)
