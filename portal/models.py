@@ -164,20 +164,22 @@ class Message(models.Model):
 
     id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
     template = models.CharField(_("template"), max_length=32)
-    locale = models.CharField(max_length=10, default="zh-hans")
+    locale = models.CharField(_("language"), max_length=10, default="zh-hans")
     phone = EncryptedTextField(_("phone"))
     challenge = models.ForeignKey(
         Challenge, null=True, blank=True, on_delete=models.CASCADE, related_name="messages"
     )
     facts = models.JSONField(default=dict, blank=True)
     gateway = models.CharField(_("gateway"), max_length=16, blank=True, default="")
-    provider_id = models.CharField(max_length=64, blank=True, default="", db_index=True)
+    provider_id = models.CharField(
+        _("number at the provider"), max_length=64, blank=True, default="", db_index=True
+    )
     callback_key = models.CharField(max_length=24, default=new_public_id, unique=True, editable=False)
     state = models.CharField(
         _("state"), max_length=12, choices=State.choices, default=State.QUEUED, db_index=True
     )
     error = models.CharField(_("error"), max_length=32, blank=True, default="")
-    tries = models.PositiveSmallIntegerField(default=0)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     claimed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)

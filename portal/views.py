@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -22,6 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import accounts, challenges, sessions
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
 from portal.answers import busy, too_many
+from portal.challenges import Outcome
 from portal.devices import PURPOSE
 from portal.forms import CodeForm, SignInForm, local_path
 from portal.limits import TooMany, shield
@@ -90,7 +91,7 @@ def code_page(
         outcome = accounts.check_code(request, door, waiting, form.cleaned_data["code"])
         if outcome.ok:
             return redirect(waiting.next or door.home)
-        form.add_error("code", ValidationError(WORDS[outcome.reason], code=outcome.reason))
+        form.add_error("code", ValidationError(_words(waiting, outcome), code=outcome.reason))
     context = {"form": form, **_code_facts(waiting), **(extra or {})}
     return render(request, template, context)
 
@@ -101,6 +102,15 @@ WORDS = {
     "expired": _("This code is over. Start again."),
     "exhausted": _("Too many wrong codes. Start again."),
 }
+
+
+def _words(waiting: Pending, outcome: Outcome) -> str:
+    if outcome.reason != "wrong" or waiting.device.kind != "sms":
+        return str(WORDS[outcome.reason])
+    count = outcome.tries_left
+    return ngettext(
+        "That code is not right. %(count)d try left.", "That code is not right. %(count)d tries left.", count
+    ) % {"count": count}
 
 
 def _code_facts(waiting: Pending) -> dict[str, Any]:
