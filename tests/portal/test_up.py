@@ -1,4 +1,4 @@
-"""`make run` as a newcomer meets it: it starts, says where to go, refuses a twin, and leaves nothing behind."""
+"""`make run` as a newcomer meets it: it starts, says where to go, refuses a twin, leaves nothing."""
 
 from __future__ import annotations
 
