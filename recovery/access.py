@@ -12,9 +12,9 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from portal.answers import too_many
 from portal.limits import shield
 from portal.network import address_block, client_address
-from portal.answers import too_many
 from recovery import flow
 from recovery.binding import digest_of
 from recovery.models import Recovery

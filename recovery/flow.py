@@ -28,12 +28,15 @@ from recovery.identity import merchant_for
 from recovery.models import Recovery
 from terminals import commands
 from terminals.models import Command, Terminal
+from terminals.protocol import CHOOSE_SCREEN
 
 State = Recovery.State
 PURPOSE = "recovery"
 LIFE = timedelta(minutes=30)
 STATUS_LIFE = timedelta(hours=72)
 PROOF_LIFE = timedelta(minutes=15)
+# How long a terminal asks for a choice (protocol §4).
+CHOICE_LIFE = timedelta(seconds=CHOOSE_SCREEN)
 # A person waits for a text message about this long; after it, only the person can ask again.
 ATTENTION = timedelta(seconds=60)
 
@@ -290,7 +293,7 @@ def set_again(recovery: Recovery) -> None:
 
 
 def close(command: Command, hotline: str) -> bool:
-    """Note how the command of a recovery ended, and tell the phone about a changed password, once.
+    """Note how the command of a recovery ended, and tell the phone what happened at the terminal, once.
 
     A receipt may come late: what had failed is then done after all.
     """
@@ -318,7 +321,8 @@ def close(command: Command, hotline: str) -> bool:
                 "terminal": command.terminal.number,
                 "hotline": hotline,
             }
-            queue_message("applied", recovery.phone, recovery.locale, facts=facts)
+            template = "choosing" if command.args.get("choose") else "applied"
+            queue_message(template, recovery.phone, recovery.locale, facts=facts)
     return True
 
 

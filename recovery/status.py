@@ -41,6 +41,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         gettext_noop("The terminal asks for the new password now"),
         gettext_noop("%(operator)s chooses it there, within 15 minutes."),
     ),
+    "unanswered": (
+        gettext_noop("The terminal has stopped asking"),
+        gettext_noop("If %(operator)s chose a password there, it holds; if not, the old one still does."),
+    ),
     "applied": (
         gettext_noop("The new password is in force. Sign on at the terminal."),
         gettext_noop("At %(terminal)s, enter operator %(number)s, then the new password."),
@@ -155,8 +159,8 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
     if command is None:
         raise ValueError("this recovery has no command")
     seen = health(command.terminal, now)
-    phase = phase_of(command, seen)
-    applied = command.applied_at
+    phase = phase_of(command, seen, now)
+    done = command.signed_on_at if is_choice(command) else command.applied_at
     title, lede = words_of(phase, command, seen)
     return StatusView(
         phase=phase,
@@ -167,17 +171,22 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         health=seen,
         ply="stop" if phase in RED else "wait" if phase in ("offline", "deferred") else "",
         torn=phase in ("applied", "signed_on"),
-        total=spell((applied - command.created_at).total_seconds()) if applied else "",
+        total=spell((done - command.created_at).total_seconds()) if done else "",
         stamp_at=command.signed_on_at,
         lip=lip_of(phase, command, now),
-        live=phase in LIPS or phase == "applied",
+        live=phase in LIPS or phase in ("applied", "unanswered"),
         can_withdraw=command.state == State.QUEUED,
         can_set_again=flow.may_set_again(recovery, now),
         show_checks=phase == "offline",
     )
 
 
-def phase_of(command: Command, seen: Health) -> str:
+def is_choice(command: Command) -> bool:
+    """Whether the operator chooses at the terminal: then `applied` says that the screen for it is open."""
+    return command.args.get("choose") is True
+
+
+def phase_of(command: Command, seen: Health, now: datetime) -> str:
     """The one word for where a command is; finer than its state only where a person would ask."""
     if command.signed_on_at is not None:
         return "signed_on"
@@ -185,8 +194,8 @@ def phase_of(command: Command, seen: Health) -> str:
         return "offline" if seen.kind in ("off", "never") else "queued"
     if command.state == State.FETCHED and command.retry_at is not None:
         return "deferred"
-    if command.state == State.FETCHED and command.args.get("choose"):
-        return "choosing"
+    if command.applied_at is not None and is_choice(command):
+        return "choosing" if now < command.applied_at + flow.CHOICE_LIFE else "unanswered"
     if command.reason == "key_changed":
         return "key_changed"
     return str(command.state)
@@ -203,16 +212,13 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
         "retry": clock(command.retry_at),
     }
     title, lede = WORDS[phase]
-    sentence = _(lede) % values
-    if phase == "applied" and command.args.get("choose"):
-        sentence = _("%(operator)s chose it at the terminal.") % values
-    return _(title) % values, sentence
+    return _(title) % values, _(lede) % values
 
 
 def lines_of(command: Command, phase: str) -> list[Line]:
     """The printed lines, oldest first."""
     facts = [(_("Submitted"), command.created_at), (_("Fetched by the terminal"), command.fetched_at)]
-    facts.append((_("In force"), command.applied_at))
+    facts.append((_("Screen for it is open") if is_choice(command) else _("In force"), command.applied_at))
     lines: list[Line] = []
     for label, at in facts:
         if at is not None:
@@ -235,7 +241,7 @@ def lip_of(phase: str, command: Command, now: datetime) -> Lip | None:
     if phase not in LIPS:
         return None
     lamp, title, small = LIPS[phase]
-    since = command.fetched_at or command.created_at
+    since = (command.applied_at if is_choice(command) else None) or command.fetched_at or command.created_at
     return Lip(lamp, _(title), _(small) if small else "", int((now - since).total_seconds()))
 
 

@@ -15,6 +15,10 @@ TEXTS = {
         "zh-hans": "登录验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Sign-in code {code}, valid 10 min. Tell nobody, not even support.",
     },
+    "choosing": {
+        "zh-hans": "终端 {terminal} 正请操作员 {operator} 设新密码。不是您要的？打 {hotline}",
+        "en": "Till {terminal}: operator {operator} sets a password. Not you? {hotline}",
+    },
     "applied": {
         "zh-hans": "终端 {terminal} 操作员 {operator} 的密码已更换。不是您要的？打 {hotline}",
         "en": "Password changed: operator {operator}, till {terminal}. Not you? {hotline}",

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from recovery import access, flow
 from recovery.models import Recovery
+from recovery.status import status_of
 from terminals import commands
 from terminals.models import Command, Operator
 from tests.cast import PairedTill, make_other_merchant, make_terminal, pair_on_paper
@@ -26,6 +27,9 @@ State = Recovery.State
 @pytest.fixture
 def till() -> PairedTill:
     return make_shop()
+
+
+ZERO = timedelta()
 
 
 @pytest.fixture
@@ -126,6 +130,24 @@ def test_let_them_choose_sends_no_secret(visitor: Visitor) -> None:
     command = visitor.recovery.command
     assert command is not None
     assert (command.args, command.sealed) == ({"choose": True}, "")
+
+
+def test_a_choice_at_the_terminal_is_in_force_only_when_it_was_used(visitor: Visitor) -> None:
+    visitor.prove()
+    visitor.choose()
+    visitor.post("let_them_choose", subject=flow.subject_mark(visitor.recovery))
+    now = timezone.now()
+    finish(visitor.recovery, Command.State.APPLIED, applied_at=now)
+    assert texts_to(template="choosing") == 1
+    assert not texts_to(template="applied")
+
+    asking, asked = (status_of(visitor.recovery, now + after) for after in (ZERO, flow.CHOICE_LIFE))
+    assert (asking.phase, asking.torn, asking.total) == ("choosing", False, "")
+    assert (asked.phase, asked.torn, asked.total) == ("unanswered", False, "")
+
+    commands.signed_on(Command.objects.get(), now)
+    used = status_of(visitor.recovery, now)
+    assert (used.phase, used.torn, used.total != "") == ("signed_on", True, True)
 
 
 @pytest.mark.parametrize("password", ["1234", "0000", "12", "1234567", "abcd", "260118", "2046", "１２３４"])
