@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import secrets
+import re
 from dataclasses import asdict
 from typing import Any
 
-import structlog
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI, Status
+from ninja import Status
 from ninja.errors import ValidationError
 
 from portal.network import address_block, client_address
 from terminals import authentication, enrollment, inventory, issuer, receipts, schemas
 from terminals.claims import parse_confirm, parse_inventory, parse_receipt_batch
 from terminals.models import Terminal
+from terminals.problems import TerminalAPI, refuse, refuse_broken, refuse_parameters
 from terminals.protocol import BODY_MAX, ENROLL_MAX, ProtocolError, strict_json
 
-log = structlog.get_logger(__name__)
-api = NinjaAPI(
+api = TerminalAPI(
     title="Rekey terminal protocol",
     version="1",
     description="What a terminal speaks; `GET commands` is served beside it. See docs/terminal-protocol.md.",
     urls_namespace="terminal-v1",
     docs_url=None,
 )
-REFUSALS = dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), schemas.Problem)
+LENGTH = re.compile(r"[0-9]{1,9}")
+REFUSALS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 429, 500, 503), schemas.Problem)
 
 
-def trace_of(request: HttpRequest) -> str:
-    """One random mark per request, in the answer and in the log."""
-    trace: str = getattr(request, "rekey_trace", "") or secrets.token_hex(8)
-    request.rekey_trace = trace  # type: ignore[attr-defined]
-    return trace
-
-
-@api.exception_handler(ProtocolError)
-def refuse(request: HttpRequest, error: ProtocolError) -> HttpResponse:
-    """A refusal as problem+json."""
-    trace = trace_of(request)
-    log.info("terminal_refused", error_code=error.code, detail=error.detail, trace=trace)
-    response = HttpResponse(
-        json.dumps(error.problem(trace)), status=error.status, content_type="application/problem+json"
-    )
-    if error.retry_after is not None:
-        response.headers["Retry-After"] = str(error.retry_after)
-    response.headers["Rekey-Trace"] = trace
-    return response
-
-
-@api.exception_handler(ValidationError)
-def refuse_parameters(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    """A path or query that cannot be read."""
-    return refuse(request, ProtocolError("malformed", "parameters"))
-
-
-@api.exception_handler(Exception)
-def refuse_broken(request: HttpRequest, error: Exception) -> HttpResponse:
-    """Something of ours broke; the terminal is told to come back."""
-    log.error("terminal_api_failed", trace=trace_of(request), exc_info=error)
-    return refuse(request, ProtocolError("internal", retry_after=15))
+api.add_exception_handler(ProtocolError, refuse)
+api.add_exception_handler(ValidationError, refuse_parameters)
+api.add_exception_handler(Exception, refuse_broken)
 
 
 def raw_body(request: HttpRequest, limit: int = BODY_MAX) -> bytes:
@@ -68,7 +38,7 @@ def raw_body(request: HttpRequest, limit: int = BODY_MAX) -> bytes:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ProtocolError("malformed", "content encoding")
     length = request.headers.get("Content-Length") or "0"
-    if not length.isdigit() or int(length) > limit or len(request.body) > limit:
+    if LENGTH.fullmatch(length) is None or int(length) > limit or len(request.body) > limit:
         raise ProtocolError("too_large")
     return request.body
 

@@ -43,6 +43,8 @@ log = structlog.get_logger(__name__)
 # How many polls may read the database at once while Redis is away; the rest are asked to come back.
 DATABASE_READS: Final = 4
 RETRY_S: Final = 3
+# An inbox answers within milliseconds; after this long the rows are asked instead.
+READ_S: Final = 0.5
 # While a command is under way the terminal polls fast for this long.
 FAST_S: Final = 120
 # A held poll looks again after this long even if no wake-up came, for wake-ups may be lost.
@@ -71,7 +73,7 @@ class Poll:
     """One per event loop: connections, caches and notes of a poll process."""
 
     def __init__(self) -> None:
-        self.reader = Reader(settings.REDIS_URL, settings.REDIS_TIMEOUT)
+        self.reader = Reader(settings.REDIS_URL, READ_S)
         self.bearers = BearerCache()
         self.notes = Notes()
         self.wakeups = Wakeups(self.reader.redis, self.bearers)
@@ -80,7 +82,7 @@ class Poll:
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer to one poll. Raises ProtocolError."""
         if scope["method"] != "GET":
-            raise ProtocolError("not_found")
+            raise ProtocolError("method_not_allowed")
         headers = dict(scope["headers"])
         bearer = await self._authenticate(headers.get(b"authorization", b""))
         admit(bearer)

@@ -144,6 +144,7 @@ PROBLEMS: Final[Mapping[str, tuple[int, str, bool]]] = {
     "quarantined": (403, "The terminal is quarantined.", False),
     "revoked": (403, "The terminal is revoked.", False),
     "not_found": (404, "There is nothing here.", False),
+    "method_not_allowed": (405, "This is not how to ask here.", False),
     "conflict": (409, "The request does not fit the present state.", False),
     "key_in_use": (409, "This key is already registered.", False),
     "gone": (410, "This is over; start again.", False),

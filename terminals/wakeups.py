@@ -71,6 +71,7 @@ class Wakeups:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._task is not None:
+        # The client may swallow a cancellation while it connects, so it is asked until it has stopped.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({self._task}, timeout=0.1)

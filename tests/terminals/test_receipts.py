@@ -172,12 +172,12 @@ class TestStrangers:
 
 
 class TestClocks:
-    @pytest.mark.parametrize("at", [0, 2**53 - 1, int(time.time()) - 86_400, int(time.time()) + 86_400])
+    @pytest.mark.parametrize("offset", [-1_000_000_000, -86_400, 86_400, 2**52])
     def test_whatever_its_clock_says_it_happened_between_issue_and_now(
-        self, till: PairedTill, at: int
+        self, till: PairedTill, offset: int
     ) -> None:
         command = delivered(till)
-        assert say(till, till.receipt(command.token, at=at)) == ["ok"]
+        assert say(till, till.receipt(command.token, at=int(time.time()) + offset)) == ["ok"]
         applied = fresh(command).applied_at
         assert applied is not None and command.created_at <= applied <= timezone.now()
 

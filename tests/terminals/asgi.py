@@ -1,0 +1,82 @@
+"""A terminal on the other side of the poll: asks over ASGI, in this process, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from terminals import poll
+from tests.cast import PairedTill
+
+T = TypeVar("T")
+
+
+@dataclass
+class Answer:
+    """What came back."""
+
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens in a 200."""
+        tokens: list[str] = self.json()["tokens"]
+        return tokens
+
+
+async def ask(
+    till: PairedTill | None, query: str = "", *, method: str = "GET", bearer: str = "", **headers: str
+) -> Answer:
+    """One request to the poll; underscores in header names become hyphens."""
+    if till is not None:
+        headers.setdefault("authorization", f"Bearer {bearer or till.bearer()}")
+    raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+    scope = {
+        "type": "http", "method": method, "path": "/terminal/v1/commands",
+        "query_string": query.encode(), "headers": raw,
+    }  # fmt: skip
+    answer, sent = Answer(), False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        if not sent:
+            sent = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            answer.status = message["status"]
+            answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            answer.body += message.get("body", b"")
+
+    await poll.application(scope, receive, send)
+    return answer
+
+
+def run(scene: Callable[[], Awaitable[T]]) -> T:
+    """Play a scene in an event loop of its own and let the poll go home at its end."""
+
+    async def whole() -> T:
+        try:
+            return await scene()
+        finally:
+            await poll.close()
+
+    return asyncio.run(whole())
+
+
+def poll_once(till: PairedTill | None, query: str = "", **more: Any) -> Answer:
+    """One poll, answered."""
+    return run(lambda: ask(till, query, **more))
