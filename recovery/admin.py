@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import QuerySet, TextField
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest
 from django.urls import reverse
@@ -102,6 +103,10 @@ class EntryInline(admin.TabularInline):  # type: ignore[type-arg]
     extra = 1
     fields = ("at", "author", "user", "text")
     readonly_fields = ("at", "author", "user")
+    # A box in a table of the stock admin has a column, but no label of its own.
+    formfield_overrides = {
+        TextField: {"widget": AdminTextareaWidget(attrs={"aria-label": _("entry"), "rows": 4})}
+    }
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """What was said stays said."""
