@@ -37,7 +37,15 @@ Message = tuple[int, str | tuple[str, ...], list[str], str | None]
 
 def collected() -> Catalog:
     """Everything that the sources mark for translation."""
-    catalog = Catalog(locale="zh_Hans", project="Rekey", charset="utf-8")
+    catalog = Catalog(
+        locale="zh_Hans",
+        project="Rekey",
+        charset="utf-8",
+        header_comment="# Rekey in Chinese (Simplified).",
+        msgid_bugs_address="",
+        last_translator="",
+        language_team="zh_Hans",
+    )
     for path, line, (_, text, comments, context) in _marked():
         name = path.relative_to(ROOT).as_posix()
         catalog.add(text, None, [(name, line)], auto_comments=comments, context=context)
