@@ -28,9 +28,9 @@ LENGTH = re.compile(r"[0-9]{1,9}")
 REFUSALS = dict.fromkeys((400, 401, 403, 404, 405, 409, 413, 429, 500, 503), schemas.Problem)
 
 
-api.add_exception_handler(ProtocolError, refuse)
-api.add_exception_handler(ValidationError, refuse_parameters)
-api.add_exception_handler(Exception, refuse_broken)
+api.exception_handler(ProtocolError)(refuse)
+api.exception_handler(ValidationError)(refuse_parameters)
+api.exception_handler(Exception)(refuse_broken)
 
 
 def raw_body(request: HttpRequest, limit: int = BODY_MAX) -> bytes:

@@ -201,7 +201,7 @@ def applied(command: Command, at: datetime) -> str:
         return "ok"
     if command.state == State.REJECTED:
         return "conflict"
-    facts = {"applied_at": at, "late": late, "reason": ""}
+    facts: dict[str, Any] = {"applied_at": at, "late": late, "reason": ""}
     if command.fetched_at is None:
         facts["fetched_at"] = at
     if not move(command, State.APPLIED, actor=command.terminal_id, **facts):

@@ -192,7 +192,7 @@ def _repair(now: datetime) -> None:
     """Push again what should lie there for a while already, and take out again what has just ended."""
     ended = Command.objects.filter(finished_at__gt=now - REDROP, jti__isnull=False).order_by("-finished_at")
     for terminal_id, jti in ended.values_list("terminal_id", "jti")[:BATCH]:
-        inbox.drop(terminal_id, [jti])
+        inbox.drop(terminal_id, [jti or ""])
     lying = Command.objects.filter(state__in=(QUEUED, FETCHED), pushed_at__lt=now - REPUSH_AFTER).exclude(
         token=""
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
+from tempfile import mkstemp
 
 from terminals import jose
 
@@ -37,17 +39,16 @@ def load_or_make(path: Path) -> dict[str, str]:
 def _make(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Written aside and linked: nobody ever reads half a key, and who links second leaves the first one alone.
-    aside = path.with_suffix(f".{os.getpid()}")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    handle, aside = mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
         json.dump(jose.generate_key(jose.SIGN), file)
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass
+        with suppress(FileExistsError):
+            os.link(aside, path)
     finally:
-        aside.unlink()
+        Path(aside).unlink()
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from django.http import Http404, HttpRequest, HttpResponse
@@ -82,6 +82,6 @@ class TerminalAPI(NinjaAPI):
         patterns, app_name, namespace = super().urls
         traced = [
             URLPattern(known.pattern, _traced(known.callback), known.default_args, known.name)
-            for known in patterns
+            for known in cast("list[Any]", patterns)
         ]
         return [*traced, re_path("", _traced(csrf_exempt(_nothing)))], app_name, str(namespace)

@@ -107,7 +107,7 @@ def _token_of(terminal: Terminal, claims: ReceiptClaims) -> CommandToken | None:
     tokens = CommandToken.objects.select_related("command").filter(
         command__terminal=terminal, digest=claims.tok
     )
-    if claims.sub is not None:
+    if claims.sub is not None and claims.cid is not None and claims.seq is not None:
         tokens = tokens.filter(jti=claims.sub, command_id=claims.cid, seq=claims.seq)
     return tokens.first()
 

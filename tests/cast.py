@@ -154,7 +154,7 @@ def pair_on_paper(terminal: Terminal | None = None) -> PairedTill:
 
 def audience() -> str:
     """Whom bearers and receipts are meant for."""
-    return settings.REKEY_ORIGIN + PATH
+    return f"{settings.REKEY_ORIGIN}{PATH}"
 
 
 def payload(token: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from tests.terminals.work import delivered
 
 pytestmark = pytest.mark.django_db
 API = "/terminal/v1/"
-INVENTORY = {
+INVENTORY: dict[str, Any] = {
     "operators": [
         {"op": "03", "role": "ordinary", "locked": True, "age_days": 40, "tries_left": 0, "weak": "default"},
         {"op": "00", "role": "supervisor", "locked": False, "tries_left": 5},
@@ -96,7 +96,7 @@ class TestInventory:
             {"operators": [INVENTORY["operators"][0]] * 2},
             {"battery": 101},
             {"fw": ""},
-        ],  # type: ignore[index]
+        ],
     )
     def test_nonsense_is_refused_whole(self, till: PairedTill, change: dict[str, Any]) -> None:
         is_problem(send(till, "inventory", {"inventory": {**INVENTORY, **change}}, "PUT"), 400, "malformed")

@@ -67,7 +67,7 @@ class TestSigning:
             for _ in range(8)
         ]
         in_parallel(8, lambda: delivery.deliver(waiting.pop()))
-        assert sorted(Command.objects.values_list("seq", flat=True)) == list(range(1, 9))
+        assert set(Command.objects.values_list("seq", flat=True)) == set(range(1, 9))
 
     def test_without_the_signing_key_a_command_stays_queued(
         self, till: PairedTill, settings: Settings
