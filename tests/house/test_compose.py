@@ -21,6 +21,7 @@ import yaml
 from portal import redis_server
 from portal.supervisor import parts
 from portal.supervisor.child import Child
+from terminals.protocol import WAIT_MAX
 from tests import postgres
 from tests.house.sources import ROOT
 
@@ -98,7 +99,7 @@ def test_polls_go_to_the_poll_tier_and_the_rest_to_the_web() -> None:
     assert "location = /terminal/v1/commands { proxy_pass http://poll;" in proxy
     assert "location / { proxy_pass http://web; }" in proxy
     held = re.search(r"proxy_read_timeout ([0-9]+)s", proxy)
-    assert held is not None and int(held[1]) > 30
+    assert held is not None and int(held[1]) > WAIT_MAX
     assert not re.search(r"(?<!\$)\$[a-z]", proxy), "a dollar sign must be doubled in a compose file"
 
 
