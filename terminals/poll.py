@@ -120,27 +120,30 @@ class Poll:
         """The inbox as soon as it differs from what the terminal holds, or at the end of its patience."""
         if question.wait == 0:
             return await self._read(terminal_id)
-        deadline = time.monotonic() + question.wait
         self.wakeups.start()
         # Listen first, then look: what arrives in between is heard.
         with self.wakeups.listen(terminal_id) as woken:
-            contents = await self._read(terminal_id)
-            if _differs(contents, question):
-                return contents
             gone = asyncio.ensure_future(_disconnected(receive))
             try:
-                while not _differs(contents, question) and (left := deadline - time.monotonic()) > 0:
-                    waiter = asyncio.ensure_future(woken.wait())
-                    done, _ = await asyncio.wait(
-                        {gone, waiter}, timeout=min(left, RECHECK_S), return_when=asyncio.FIRST_COMPLETED
-                    )
-                    waiter.cancel()
-                    woken.clear()
-                    if gone in done:
-                        return contents
-                    contents = await self._read(terminal_id)
+                return await self._hold(terminal_id, question, woken, gone)
             finally:
                 gone.cancel()
+
+    async def _hold(
+        self, terminal_id: str, question: Question, woken: asyncio.Event, gone: asyncio.Future[None]
+    ) -> Contents:
+        deadline = time.monotonic() + question.wait
+        contents = await self._read(terminal_id)
+        while not _differs(contents, question) and not gone.done():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            waiter = asyncio.ensure_future(woken.wait())
+            pause = min(left, RECHECK_S)
+            await asyncio.wait({gone, waiter}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            waiter.cancel()
+            woken.clear()
+            contents = await self._read(terminal_id)
         return contents
 
     def _answered(self, contents: Contents, question: Question, bearer: Bearer) -> Answer:
