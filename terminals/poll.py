@@ -140,7 +140,8 @@ class Poll:
                 break
             waiter = asyncio.ensure_future(woken.wait())
             pause = min(left, RECHECK_S)
-            await asyncio.wait({gone, waiter}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {gone, waiter}
+            await asyncio.wait(both, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             waiter.cancel()
             woken.clear()
             contents = await self._read(terminal_id)
