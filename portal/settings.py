@@ -144,6 +144,7 @@ PHONENUMBER_DB_FORMAT = "E164"
 
 # ── cookies and headers ─────────────────────────────────────────────────────────────────────────────────────
 COOKIE_PREFIX = "__Host-" if SECURE else ""
+SESSION_ENGINE = "portal.session_store"
 SESSION_COOKIE_NAME = COOKIE_PREFIX + "rekey_session"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE

@@ -90,16 +90,16 @@ def wait_until_applied(asked: list[Asked], within_s: float) -> int:
     return len(left)
 
 
-def install_tills(server: stack.Stack) -> list[dict[str, Any]]:
-    """Twenty merchants, and twenty terminals that have paired themselves."""
-    shops: list[dict[str, Any]] = server.office("shops", count=TILLS, operators=OPERATORS)
+def install_tills(server: stack.Stack, tills: int, operators: int) -> list[dict[str, Any]]:
+    """So many merchants, each with a terminal that has paired itself."""
+    shops: list[dict[str, Any]] = server.office("shops", count=tills, operators=operators)
     for shop in shops:
         shop["state"] = str(server.var / "tills" / shop["serial"])
     book = server.var / "tills.json"
     book.write_text(json.dumps(shops))
     server.start("tills", [sys.executable, "-m", "tests.faults.tills", server.origin, str(book)])
     deadline = time.monotonic() + 60
-    while server.children["tills"].log.read_text().count(" active") < TILLS:
+    while server.children["tills"].log.read_text().count(" active") < tills:
         assert time.monotonic() < deadline, server.last_words()
         time.sleep(0.2)
     return shops
@@ -122,7 +122,7 @@ def judge(server: stack.Stack, shops: list[dict[str, Any]], asked: list[Asked]) 
 @pytest.mark.slow
 def test_no_reset_is_lost_doubled_or_invented(tmp_path: Path) -> None:
     with stack.running(tmp_path / "var", REKEY_TRUSTED_PROXIES="1", REKEY_LIMITS=LIMITS) as server:
-        shops = install_tills(server)
+        shops = install_tills(server, TILLS, OPERATORS)
         faults = (
             Chaos("FLUSHALL", 5, flush(server)),
             Chaos("kill -9", 1, kill_worker_child(server)),
