@@ -1,0 +1,153 @@
+"""Wire examples of terminal-protocol.md, from fixed keys: `python docs/wire_examples.py` writes them anew.
+
+A test compares, so that no example can stop being true. Seeds are 32 equal bytes; never use such keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+ROOM = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOM.parent))
+
+from terminals import jose, protocol  # noqa: E402 - the line above makes it findable
+
+DOCUMENT = ROOM / "terminal-protocol.md"
+ORIGIN = "https://rekey.example"
+NOW = 1_767_225_600
+TID, CID, JTI = "trm_0123456789abcdef", "cmd_0123456789abcdef", "tok_0123456789abcdef"
+RCP, RID = "rcp_0123456789abcdef", "rec_0123456789abcdef"
+PASSWORD = "719402"  # noqa: S105 - an example
+NONCE = jose.b64u(bytes(range(16)))
+OFFLINE_KEY = jose.b64u(bytes(range(32)))
+# ECDH-ES draws a new ephemeral key each time, so these two were made once; `check` opens them.
+CHALLENGE = (
+    "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSIsImtpZCI6Ik9iNXVkQmFrQUhVUU9XMFUiLCJhcHYiOiJkSEp0WHpB"
+    "eE1qTTBOVFkzT0RsaFltTmtaV1kiLCJlcGsiOnsiY3J2IjoiWDI1NTE5IiwieCI6IkllNlVyamo1RHhjcE81cG1nWEMzbHd2"
+    "MzFfaC1EdDVJTGZqX2NxSG9pSDgiLCJrdHkiOiJPS1AifX0..6ed6Fk2l7wqsTGcO.8TENM6mpsNXkcY4JFrxocu96l2NaH4"
+    "dhvwpk6WzAdz4iOPkYmTB_RgJL1RL9e5uHldlLNaTUoBzfFhYsHE1NbS08HVj-sCNJyHUlpTXBJTdmFBwjG1WybTa3L-vM0g"
+    ".14gkzOqQ36Ru-KrXGQ59ug"
+)
+SEALED = (
+    "eyJhbGciOiJFQ0RILUVTIiwiZW5jIjoiQTI1NkdDTSIsImtpZCI6Ik9iNXVkQmFrQUhVUU9XMFUiLCJhcHYiOiJZMjFrWHpB"
+    "eE1qTTBOVFkzT0RsaFltTmtaV1kiLCJlcGsiOnsiY3J2IjoiWDI1NTE5IiwieCI6IjRPNkZWTjNQZUVfeEJHQXEyS2p6cUVs"
+    "a0dBYXY5Rkc4dDJPS3dGYU1CaDAiLCJrdHkiOiJPS1AifX0..sn_9qCa_Tf2ATzau._FNfNoOKFW2GRDp-SPN_0jpe42TTU_"
+    "SaWZNU6ogWZ8aSwAzifsBfW2UoERNf3lj2XPIqJD-NCY1ODnmnY0C3p4E33V_HoaqnGT4ciudZnXTOdXxEVItF1TAGw-S5g2"
+    "ZW5k7sSgyf2jK3_wIhpS0MVAYkI-fXfQ.lr_bf8iWZhr4OHnVP7jwJA"
+)
+
+
+def signing_key(fill: int) -> dict[str, str]:
+    """The Ed25519 JWK whose seed is 32 equal bytes."""
+    seed = bytes([fill]) * 32
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return {"kty": "OKP", "crv": "Ed25519", "x": jose.b64u(public), "d": jose.b64u(seed)}
+
+
+def opening_key(fill: int) -> dict[str, str]:
+    """The X25519 JWK whose seed is 32 equal bytes."""
+    seed = bytes([fill]) * 32
+    public = X25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+    return {"kty": "OKP", "crv": "X25519", "x": jose.b64u(public), "d": jose.b64u(seed)}
+
+
+ROOT, ISSUER, SIGN, OPEN = signing_key(0x44), signing_key(0x11), signing_key(0x22), opening_key(0x33)
+AUDIENCE = ORIGIN + protocol.PATH
+
+ENROLL: dict[str, Any] = {
+    "aud": AUDIENCE, "iat": NOW, "exp": NOW + 300, "jti": "a1b2c3d4e5f6g7h8", "code": "BCD-FGH-JKL",
+    "enc": jose.public_jwk(OPEN), "cap": {"keypad": "digits", "cmds": ["set_credential"]},
+    "hw": {"vendor": "Rekey", "model": "RK-100", "serial": "RK20260001"}, "fw": "4.2.1",
+}  # fmt: skip
+KEYSET: dict[str, Any] = {
+    "iss": ORIGIN, "ver": 1, "iat": NOW - 86_400, "exp": NOW + 34_560_000,
+    "keys": [
+        {
+            "jwk": jose.public_jwk(ISSUER), "cmds": sorted(protocol.KINDS - {protocol.FACTORY_RESET}),
+            "nbf": NOW - 86_400, "exp": NOW + 34_560_000,
+        }
+    ],
+    "roots": [jose.public_jwk(ROOT)], "revoked": [],
+}  # fmt: skip
+BEARER: dict[str, Any] = {
+    "iss": TID, "aud": AUDIENCE, "iat": NOW - 60, "exp": NOW + 480, "jti": "q7w8e9r0t1y2",
+}  # fmt: skip
+INNER = {"cid": CID, "aud": TID, "op": "03", "password": PASSWORD, "change_at_next_login": False}
+COMMAND: dict[str, Any] = {
+    "iss": ORIGIN, "aud": TID, "jkt": jose.kid16(SIGN), "iat": NOW, "exp": NOW + 259_200, "jti": JTI,
+    "cid": CID, "seq": 42, "cmd": "set_credential", "by": RID, "op": "03", "rid": RID, "sealed": SEALED,
+}  # fmt: skip
+
+
+def receipt(token: str) -> dict[str, Any]:
+    """Claims of the receipt for the command token."""
+    return {
+        "iss": TID, "aud": AUDIENCE, "iat": NOW + 9, "jti": RCP, "sub": JTI, "cid": CID, "seq": 42,
+        "tok": jose.digest(token), "st": "applied", "at": NOW + 9, "hwm": 42,
+    }  # fmt: skip
+
+
+def pretty(value: Any) -> str:
+    """JSON for readers."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def examples() -> dict[str, str]:
+    """Every example by its name."""
+    enroll = jose.sign(ENROLL, protocol.TYP_ENROLL, SIGN, embed_jwk=True)
+    keyset = jose.sign(KEYSET, protocol.TYP_KEYSET, ROOT)
+    bearer = jose.sign(BEARER, protocol.TYP_AUTH, SIGN)
+    command = jose.sign(COMMAND, protocol.TYP_COMMAND, ISSUER)
+    signed = jose.sign(receipt(command), protocol.TYP_RECEIPT, SIGN)
+    answer = {"tid": TID, "keyset": keyset, "challenge": CHALLENGE}
+    refusal = protocol.ProtocolError("clock_skew", server_time=NOW).problem("5f2b9c81d07e4a36")
+    return {
+        "keys": pretty({"root": ROOT, "issuer": ISSUER, "terminal_sign": SIGN, "terminal_open": OPEN}),
+        "thumbprint": f"{jose.thumbprint(SIGN)}\nkid {jose.kid16(SIGN)}",
+        "qr": f"REKEY1:{ORIGIN}|BCD-FGH-JKL|{jose.thumbprint(ROOT)}",
+        "enroll-claims": pretty(ENROLL),
+        "enroll": enroll,
+        "enroll-answer": pretty(answer),
+        "challenge": pretty({"nonce": NONCE, "offline_key": OFFLINE_KEY}),
+        "confirm": pretty({"nonce": NONCE}),
+        "keyset-claims": pretty(KEYSET),
+        "bearer-claims": pretty(BEARER),
+        "bearer": bearer,
+        "skew": pretty(refusal),
+        "command-claims": pretty(COMMAND | {"sealed": SEALED[:24] + "…"}),
+        "command": command,
+        "sealed": pretty(INNER),
+        "poll-answer": pretty({"tokens": [command], "more": False}),
+        "receipt-claims": pretty(receipt(command)),
+        "receipts": pretty({"receipts": [signed]}),
+        "receipts-answer": pretty({"results": [{"jti": RCP, "r": "ok"}]}),
+    }
+
+
+def check() -> None:
+    """The two sealed examples open to what they are said to hold. Raises AssertionError or JoseError."""
+    assert jose.open_sealed(SEALED, OPEN, CID) == INNER
+    challenge = jose.open_sealed(CHALLENGE, OPEN, TID)
+    assert challenge == {"nonce": NONCE, "offline_key": OFFLINE_KEY}
+
+
+def rendered(text: str) -> str:
+    """The document with every example written anew. Raises KeyError for a name that does not exist."""
+    known = examples()
+
+    def block(found: re.Match[str]) -> str:
+        return f"<!-- wire: {found[1]} -->\n```{found[2]}\n{known[found[1]]}\n```"
+
+    return re.sub(r"<!-- wire: ([a-z-]+) -->\n```([a-z]*)\n.*?```", block, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    check()
+    DOCUMENT.write_text(rendered(DOCUMENT.read_text("utf-8")), "utf-8")
