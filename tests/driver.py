@@ -81,6 +81,7 @@ class Driver:
         self.sms = sms
         self.page: httpx.Response
         self.took: list[tuple[str, float, int]] = []
+        self.urls: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +98,7 @@ class Driver:
         began = time.monotonic()
         answer = self.client.request(method, path, **options)
         name = f"{method} {urlsplit(str(answer.request.url)).path}"
+        self.urls += [str(answer.request.url), answer.headers.get("location", "")]
         self.took.append((name, time.monotonic() - began, answer.status_code))
         return answer
 

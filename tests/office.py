@@ -12,10 +12,12 @@ import django
 
 django.setup()
 
-from portal.models import Merchant, Message, Store  # noqa: E402 - Django has to be set up first
+from django.db import connection  # noqa: E402 - Django has to be set up first
+
+from portal.models import Merchant, Message, Store  # noqa: E402
 from recovery.models import Recovery  # noqa: E402
 from terminals import enrollment  # noqa: E402
-from terminals.models import Command, Receipt, Terminal  # noqa: E402
+from terminals.models import Command, Receipt, Terminal, TerminalModel  # noqa: E402
 from tests import cast  # noqa: E402
 
 
@@ -63,7 +65,26 @@ def counts() -> dict[str, Any]:
     }
 
 
-VERBS: dict[str, Callable[..., Any]] = {"shops": shops, "commands": commands, "counts": counts}
+def full_keyboard() -> None:
+    """Every till has letters and signs, so that a password can be told from everything else."""
+    TerminalModel.objects.update(keypad="full", ordinary_min=8, ordinary_max=20)
+
+
+def owner(number: str) -> dict[str, str]:
+    """Somebody who signs in for this merchant."""
+    user = cast.make_owner(Merchant.objects.get(number=number))
+    return {"username": user.username, "password": cast.PASSWORD}
+
+
+def rename(table: str, to: str) -> None:
+    """Take a table away, or bring it back: every page that needs it breaks."""
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER TABLE "{table}" RENAME TO "{to}"')
+
+
+VERBS: dict[str, Callable[..., Any]] = {
+    verb.__name__: verb for verb in (shops, commands, counts, full_keyboard, owner, rename)
+}
 
 if __name__ == "__main__":
     json.dump(VERBS[sys.argv[1]](**json.loads(sys.argv[2])), sys.stdout, ensure_ascii=False)

@@ -16,7 +16,6 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from terminals.simulator.client import Client
-from terminals.simulator.state import Profile
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
 from terminals.simulator.transport import Clock, Problem, Unreachable
@@ -36,7 +35,7 @@ def live(origin: str, facts: dict[str, Any], stop: threading.Event) -> None:
     clock = Clock()
     till = Till(Store(Path(facts["state"])), clock=clock, hasher=CHEAP)
     with till.store.transaction() as state:
-        state.profile = Profile(serial=facts["serial"])
+        state.profile.serial = facts["serial"]
     for number in facts["operators"]:
         till.seed(number, FIRST.format(int(number)), f"操作员 {number}")
     say = partial(print, facts["serial"], flush=True)

@@ -1,0 +1,1 @@
+"""Tests that look for secrets where none may be."""
