@@ -119,16 +119,16 @@ def resolve(recovery_id: str) -> bool:
     if recovery is None:
         return False
     merchant = merchant_for(recovery)
-    if merchant is not None and not _may_text(recovery, merchant):
-        merchant = None
+    mine = Recovery.objects.filter(pk=recovery_id)
+    sends = recovery.challenge.sends
+    # The limits are spent in the same transaction, so only the one call that moves the row spends them.
     with transaction.atomic():
-        moved = Recovery.objects.filter(pk=recovery_id, state=State.STARTED).update(
-            state=State.PROVING,
-            merchant=merchant,
-            resolved_at=timezone.now(),
-            texts_settled=recovery.challenge.sends,
+        now = timezone.now()
+        moved = mine.filter(state=State.STARTED).update(
+            state=State.PROVING, resolved_at=now, texts_settled=sends
         )
-        if moved and merchant is not None:
+        if moved == 1 and merchant is not None and _may_text(recovery, merchant):
+            mine.update(merchant=merchant)
             queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
     return moved == 1
 
@@ -149,11 +149,10 @@ def send_owed(recovery_id: str) -> bool:
     recovery = _with_people().filter(pk=recovery_id, state=State.PROVING).first()
     if recovery is None or recovery.merchant is None or recovery.texts_settled >= recovery.challenge.sends:
         return False
-    allowed = _may_text(recovery, recovery.merchant)
     with transaction.atomic():
         mine = Recovery.objects.filter(pk=recovery_id, texts_settled=recovery.texts_settled)
         won = mine.update(texts_settled=recovery.challenge.sends) == 1
-        if won and allowed:
+        if won and _may_text(recovery, recovery.merchant):
             queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
     return won
 

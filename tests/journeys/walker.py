@@ -83,6 +83,8 @@ class Walker:
             viewport={"width": size[0], "height": size[1]},
             locale={"zh": "zh-CN", "en": "en-GB"}[language],
             java_script_enabled=scripts,
+            # What still fades in is judged, and pictured, as it will stand.
+            reduced_motion="reduce",
             base_url=world.stack.origin,
         )
         self.context.set_default_timeout(PATIENCE_MS)
@@ -100,8 +102,8 @@ class Walker:
 
     def look(self, name: str) -> None:
         """Judge the page in front: its language, its width at 320 px, its accessibility; take its picture."""
-        wanted = {"zh": "zh-Hans", "en": "en"}[self.language]
-        assert self.page.locator("html").get_attribute("lang") == wanted, name
+        wanted = {"zh": "zh-hans", "en": "en"}[self.language]
+        assert str(self.page.locator("html").get_attribute("lang")).lower() == wanted, name
         assert self.page.locator("h1").count() == 1, name
         if self.scripts:
             self._is_accessible(name)
@@ -128,9 +130,10 @@ class Walker:
 
     # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def go(self, path: str) -> None:
-        """Look at an address."""
-        self.page.goto(path)
+    def go(self, path: str, status: int = 200) -> None:
+        """Look at an address, which answers with this status."""
+        answer = self.page.goto(path)
+        assert answer is not None and answer.status == status, f"{path}: {answer and answer.status}"
 
     def send(self, name: str, **typed: str) -> None:
         """Fill in the form that has the field `name`, and press its key."""

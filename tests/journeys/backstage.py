@@ -1,0 +1,36 @@
+"""A shop with two tills that only exist on paper: `python -m tests.journeys.backstage VERB …` moves them."""
+
+from __future__ import annotations
+
+import sys
+
+import django
+
+django.setup()
+
+from django.utils import timezone  # noqa: E402 - Django has to be set up first
+
+from terminals import commands  # noqa: E402
+from terminals.models import Command  # noqa: E402
+from tests import cast  # noqa: E402
+
+
+def shop() -> None:
+    """A neighbour of the demo's shop, with two tills that never call."""
+    merchant = cast.make_other_merchant()
+    for number, name in (("B0000001", "前台"), ("B0000002", "二楼")):
+        cast.pair_on_paper(cast.make_terminal(merchant, number=number, serial=f"RK-{number}", name=name))
+
+
+def move(state: str, reason: str = "") -> None:
+    """The till has done something with its newest command."""
+    command = Command.objects.filter(terminal__number__startswith="B").order_by("-created_at")[0]
+    now = timezone.now()
+    facts = {"fetched": {"fetched_at": now}, "applied": {"applied_at": now}}.get(state, {"reason": reason})
+    assert commands.move(command, state, actor=command.terminal_id, **facts)
+
+
+VERBS = {"shop": shop, "move": move}
+
+if __name__ == "__main__":
+    VERBS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,107 @@
+"""The status page says what has happened, in words and seconds, and nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django.utils.translation import override
+
+from recovery.models import Recovery
+from recovery.status import WORDS, status_of
+from terminals.models import Command, TerminalStatus
+from tests.cast import PairedTill
+from tests.recovery.visitor import Visitor, make_shop
+
+pytestmark = pytest.mark.django_db
+STATES = Command.State
+
+
+@pytest.fixture
+def till() -> PairedTill:
+    return make_shop()
+
+
+@pytest.fixture
+def sent(till: PairedTill) -> datetime:
+    """When the password of this visitor was sent off."""
+    Visitor().dispatch()
+    return Command.objects.get().created_at
+
+
+def seen_at(till: PairedTill, at: datetime) -> None:
+    TerminalStatus.objects.update_or_create(terminal=till.terminal, defaults={"last_seen_at": at})
+
+
+def look(now: datetime, **changes: Any) -> Any:
+    Command.objects.update(**changes)
+    recovery = Recovery.objects.select_related("command__terminal", "merchant", "terminal").get()
+    with override("en"):
+        return status_of(recovery, now)
+
+
+def test_queued_tells_when_the_terminal_was_seen(till: PairedTill, sent: datetime) -> None:
+    seen_at(till, timezone.now() - timedelta(seconds=40))
+    view = look(sent + timedelta(seconds=12))
+    assert (view.phase, view.live, view.can_withdraw, view.torn) == ("queued", True, True, False)
+    assert "40 s ago" in view.lede
+    assert view.lip.seconds == 12
+    assert [line.label for line in view.lines] == ["Submitted"]
+
+
+@pytest.mark.parametrize("age", [None, timedelta(hours=2)])
+def test_an_offline_terminal_is_called_offline(
+    till: PairedTill, sent: datetime, age: timedelta | None
+) -> None:
+    if age:
+        seen_at(till, timezone.now() - age)
+    view = look(sent)
+    assert (view.phase, view.ply, view.show_checks) == ("offline", "wait", True)
+
+
+def test_the_lines_count_the_seconds(till: PairedTill, sent: datetime) -> None:
+    fetched, applied = sent + timedelta(seconds=14), sent + timedelta(seconds=16)
+    view = look(applied, state=STATES.APPLIED, fetched_at=fetched, applied_at=applied, finished_at=applied)
+    assert [(line.label, line.took) for line in view.lines] == [
+        ("Submitted", ""),
+        ("Fetched by the terminal", "+14 s"),
+        ("In force", "+2 s"),
+    ]
+    assert (view.total, view.torn, view.stamp_at) == ("16 s", True, None)
+    assert view.lip is None
+
+
+def test_the_stamp_needs_a_sign_on(till: PairedTill, sent: datetime) -> None:
+    view = look(sent, state=STATES.APPLIED, applied_at=sent, signed_on_at=sent + timedelta(minutes=1))
+    assert (view.phase, view.live) == ("signed_on", False)
+    assert "王芳" in view.title
+
+
+def test_deferred_and_choosing_are_told_apart(till: PairedTill, sent: datetime) -> None:
+    assert look(sent, state=STATES.FETCHED, fetched_at=sent).phase == "fetched"
+    assert look(sent, retry_at=sent + timedelta(minutes=1)).phase == "deferred"
+    chosen = {"state": STATES.APPLIED, "args": {"choose": True}, "applied_at": sent}
+    assert look(sent, retry_at=None, **chosen).phase == "choosing"
+    assert look(sent + timedelta(minutes=16)).phase == "unanswered"
+
+
+@pytest.mark.parametrize("state", [STATES.REJECTED, STATES.EXPIRED, STATES.CANCELLED, STATES.SUPERSEDED])
+def test_a_bad_end_is_a_red_line_and_never_a_torn_edge(till: PairedTill, sent: datetime, state: str) -> None:
+    view = look(sent, state=state, finished_at=sent, reason="policy_rejected")
+    assert (view.ply, view.torn, view.live, view.total) == ("stop", False, False, "")
+    assert view.lines[-1].bad
+
+
+def test_every_phase_has_its_words(till: PairedTill, sent: datetime) -> None:
+    phases = {look(sent, state=state, reason="", finished_at=sent).phase for state in STATES}
+    assert phases <= set(WORDS)
+
+
+def test_the_fragment_says_when_to_stop_asking(till: PairedTill) -> None:
+    visitor = Visitor()
+    visitor.dispatch()
+    assert visitor.get("status_fragment")["Rekey-Live"] == "1"
+    Command.objects.update(state=STATES.APPLIED, applied_at=timezone.now(), signed_on_at=timezone.now())
+    assert visitor.get("status_fragment")["Rekey-Live"] == "0"
