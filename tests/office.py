@@ -6,6 +6,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import django
@@ -13,8 +14,9 @@ import django
 django.setup()
 
 from django.db import connection  # noqa: E402 - Django has to be set up first
+from django.db.models import F  # noqa: E402
 
-from portal.models import Merchant, Message, Store  # noqa: E402
+from portal.models import Challenge, Merchant, Message, Store  # noqa: E402
 from recovery.models import Recovery  # noqa: E402
 from terminals import enrollment  # noqa: E402
 from terminals.models import Command, Receipt, Terminal, TerminalModel  # noqa: E402
@@ -82,9 +84,28 @@ def rename(table: str, to: str) -> None:
         cursor.execute(f'ALTER TABLE "{table}" RENAME TO "{to}"')
 
 
-VERBS: dict[str, Callable[..., Any]] = {
-    verb.__name__: verb for verb in (shops, commands, counts, full_keyboard, owner, rename)
-}
+def challenges(number: str) -> list[dict[str, Any]]:
+    """The challenges of a merchant's recoveries: tries spent, texts sent, and whether they were met."""
+    phone_of = Merchant.objects.get(number=number).phone
+    rows = [row for row in Challenge.objects.order_by("created_at") if row.phone == phone_of]
+    return [
+        {
+            "attempts": row.attempts,
+            "sends": row.sends,
+            "used": row.used_at is not None,
+            "texts": row.messages.count(),
+        }
+        for row in rows
+    ]
+
+
+def let_a_minute_pass() -> None:
+    """The cool-down of every text is over."""
+    Challenge.objects.update(last_sent_at=F("last_sent_at") - timedelta(seconds=61))
+
+
+DOORS = (shops, commands, counts, full_keyboard, owner, rename, challenges, let_a_minute_pass)
+VERBS: dict[str, Callable[..., Any]] = {door.__name__: door for door in DOORS}
 
 if __name__ == "__main__":
     json.dump(VERBS[sys.argv[1]](**json.loads(sys.argv[2])), sys.stdout, ensure_ascii=False)

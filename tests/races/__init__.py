@@ -1,0 +1,1 @@
+"""The same thing many times at the same moment, over real HTTP."""
