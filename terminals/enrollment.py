@@ -236,14 +236,12 @@ def forget_bearers(terminal_id: str) -> None:
 
 def stop(terminal: Terminal, by: str) -> bool:
     """Quarantine a terminal that was lost or stolen; whether this call did. It is served nothing any more."""
-    stopped = (
-        Terminal.objects.filter(pk=terminal.pk)
-        .exclude(state__in=CLOSED)
-        .update(state=Terminal.State.QUARANTINED)
-    )
-    if stopped:
+    living = Terminal.objects.filter(pk=terminal.pk).exclude(state__in=CLOSED)
+    with transaction.atomic():
+        if living.update(state=Terminal.State.QUARANTINED) != 1:
+            return False
         revoke_pairing_codes(terminal)
         commands.end_all(terminal, "quarantined")
         record(Tag.TERMINAL_STOPPED, actor=by, merchant=terminal.store.merchant, subject=terminal.id)
-        forget_bearers(terminal.pk)
-    return stopped == 1
+    forget_bearers(terminal.pk)
+    return True

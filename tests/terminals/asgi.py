@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
+
 from terminals import poll
 from tests.cast import PairedTill
 
@@ -67,12 +70,15 @@ async def ask(
 
 def run(scene: Callable[[], Awaitable[T]]) -> T:
     """Play a scene in an event loop of its own and let the poll go home at its end."""
+    # Its threads end with the loop, so none of them may keep a database connection.
+    connection.settings_dict["CONN_MAX_AGE"] = 0
 
     async def whole() -> T:
         try:
             return await scene()
         finally:
             await poll.close()
+            await sync_to_async(connections.close_all)()
 
     return asyncio.run(whole())
 
