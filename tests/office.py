@@ -33,7 +33,7 @@ def _shop(index: int, operators: int) -> dict[str, Any]:
     number = f"89844015812{index:04}"
     merchant = Merchant.objects.create(number=number, legal_name=f"福满楼 {index}", phone=phone)
     store = Store.objects.create(merchant=merchant, name="南门店")
-    facts = {"store": store, "number": f"A{index:07}", "serial": f"RK2026{index:04}"}
+    facts: dict[str, Any] = {"store": store, "number": f"A{index:07}", "serial": f"RK2026{index:04}"}
     till = cast.make_terminal(operators=False, **facts)
     numbers = [f"{number:02}" for number in range(1, operators + 1)]
     for number in numbers:

@@ -82,8 +82,15 @@ class Stack:
 
     def run(self, *command: str) -> str:
         """Run a Python command of ours to its end; returns what it printed."""
-        line, wanted = [sys.executable, *command], {"capture_output": True, "text": True, "timeout": 120}
-        done = subprocess.run(line, env=self.env, cwd=ROOT, check=False, **wanted)
+        done = subprocess.run(
+            [sys.executable, *command],
+            env=self.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout
 
@@ -184,9 +191,9 @@ def _database() -> Iterator[str]:
         return
     name = f"rekey_stack_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[call-overload]
+        connection.execute(f'CREATE DATABASE "{name}"')
     try:
         yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -7,10 +7,10 @@ import json
 import re
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import quote
 
 import redis
@@ -56,11 +56,10 @@ class Search:
         found = []
         for content in contents:
             for name, forms in self._patterns.items():
-                for form in forms:
-                    if match := form.search(content):
-                        around = content[max(0, match.start() - 60) : match.end() + 30]
-                        found.append(f"{name} in {sink}: {around!r}")
-                        break
+                match = next(filter(None, (form.search(content) for form in forms)), None)
+                if match is not None:
+                    around = content[max(0, match.start() - 60) : match.end() + 30]
+                    found.append(f"{name} in {sink}: {around!r}")
         return found
 
 
@@ -83,19 +82,16 @@ def rows(database: Path) -> Iterator[bytes]:
 
 def values(client: redis.Redis) -> Iterator[bytes]:
     """Every key and value that lies in Redis now."""
+    readers: dict[bytes, Callable[[Any], Any]] = {
+        b"string": lambda key: [client.get(key) or b""],
+        b"hash": lambda key: [part for pair in client.hgetall(key).items() for part in pair],
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": client.smembers,
+        b"zset": lambda key: client.zrange(key, 0, -1),
+    }
     for key in client.scan_iter():
-        yield key
-        kind = client.type(key)
-        if kind == b"string":
-            yield client.get(key) or b""
-        elif kind == b"hash":
-            yield from (part for pair in client.hgetall(key).items() for part in pair)
-        elif kind == b"list":
-            yield from client.lrange(key, 0, -1)
-        elif kind == b"set":
-            yield from client.smembers(key)
-        elif kind == b"zset":
-            yield from client.zrange(key, 0, -1)
+        kind: Any = client.type(key)
+        yield from (key, *readers[kind](key))
 
 
 class Overheard:
@@ -108,7 +104,7 @@ class Overheard:
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def _listen(self) -> None:
-        with self._client.monitor() as monitor:
+        with self._client.monitor() as monitor:  # type: ignore[no-untyped-call]
             while not self._stop.is_set():
                 self.lines.append(str(monitor.next_command()["command"]).encode())
 

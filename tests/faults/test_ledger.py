@@ -22,7 +22,7 @@ LINE = {"cid": "cmd_1", "op": "03"}
 
 def verdict(row: dict[str, Any] | None = None, **machine: Any) -> Verdict:
     """What is said about one reset that went well, except for what is changed here."""
-    good = {"applied": [LINE], "hwm": 1, "outbox": 0, "in_force": {"03"}}
+    good: dict[str, Any] = {"applied": [LINE], "hwm": 1, "outbox": 0, "in_force": {"03"}}
     rows = [ROW | row] if row is not None else [ROW]
     return compare(ASKED, rows, {TILL: Machine(**(good | machine))}, {TILL: 1})
 
