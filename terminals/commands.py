@@ -208,7 +208,8 @@ def applied(command: Command, at: datetime) -> str:
         command.refresh_from_db()
         return applied(command, at)
     if late:
-        record(Tag.COMMAND_LATE, actor=command.terminal_id, subject=command.id)
+        merchant = command.terminal.store.merchant
+        record(Tag.COMMAND_LATE, actor=command.terminal_id, merchant=merchant, subject=command.id)
     return "late" if late else "ok"
 
 

@@ -155,7 +155,8 @@ def _match(typed: str) -> PairingCode:
 
 def _note_burned(row: PairingCode | None) -> None:
     if row is not None and PairingCode.objects.filter(pk=row.pk, failures=WRONG_SECRETS).exists():
-        record(Tag.PAIRING_BURNED, actor="terminal", subject=row.terminal_id)
+        merchant = row.terminal.store.merchant
+        record(Tag.PAIRING_BURNED, actor="terminal", merchant=merchant, subject=row.terminal_id)
 
 
 def _is_registered(sign_key: jose.Jwk, enc_key: jose.Jwk) -> bool:

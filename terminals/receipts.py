@@ -81,7 +81,7 @@ def _take(terminal: Terminal, claims: ReceiptClaims, digest: str) -> str:
     except IntegrityError:
         return _again(terminal, Receipt.objects.get(pk=claims.jti), digest)
     if receipt.result == CONFLICT:
-        record(Tag.RECEIPT_CONFLICT, actor=terminal.id, subject=token.command_id, receipt=claims.jti)
+        _contradiction(terminal, token.command_id, claims.jti)
     if receipt.result == LATE:
         _forget_dead(token.command)
     return receipt.result
@@ -89,10 +89,15 @@ def _take(terminal: Terminal, claims: ReceiptClaims, digest: str) -> str:
 
 def _again(terminal: Terminal, known: Receipt, digest: str) -> str:
     if known.digest != digest or known.terminal_id != terminal.id:
-        record(Tag.RECEIPT_CONFLICT, actor=terminal.id, subject=known.command_id, receipt=known.jti)
+        _contradiction(terminal, known.command_id, known.jti)
         return CONFLICT
     _forget_dead(known.command)
     return DUPLICATE
+
+
+def _contradiction(terminal: Terminal, command_id: str, jti: str) -> None:
+    merchant = terminal.store.merchant
+    record(Tag.RECEIPT_CONFLICT, actor=terminal.id, merchant=merchant, subject=command_id, receipt=jti)
 
 
 def _forget_dead(command: Command) -> None:
