@@ -8,8 +8,9 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -126,6 +127,13 @@ class MerchantAdmin(MaskedPhone, Kept, admin.ModelAdmin):  # type: ignore[type-a
         note_change(request, tag, obj, form, new=not change)
 
 
+def may_reach(request: HttpRequest, person: object) -> bool:
+    """Whether this member of staff may touch the account: an owner's or their own, not a colleague's."""
+    if getattr(request.user, "is_superuser", False) or not isinstance(person, User):
+        return True
+    return person.pk == request.user.pk or not person.is_staff
+
+
 @admin.register(User)
 class UserAdmin(MaskedPhone, Kept, StockUserAdmin):  # type: ignore[type-arg]
     """People who sign in. The hash of a password is shown to nobody; only superusers hand out rights."""
@@ -151,11 +159,16 @@ class UserAdmin(MaskedPhone, Kept, StockUserAdmin):  # type: ignore[type-arg]
         return self.readonly_fields if mine else (*self.readonly_fields, *self.rights)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody reaches above themselves: a superuser's account is a superuser's business."""
-        above = (
-            isinstance(obj, User) and obj.is_superuser and not getattr(request.user, "is_superuser", False)
-        )
-        return not above and super().has_change_permission(request, obj)
+        """Nobody reaches beside or above themselves: the accounts of staff are a superuser's business."""
+        return may_reach(request, obj) and super().has_change_permission(request, obj)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """Passwords are set by superusers only, and on record."""
+        if not getattr(request.user, "is_superuser", False):
+            raise PermissionDenied
+        if request.method == "POST":
+            record(Tag.PASSWORD_SET, actor=f"user:{request.user.pk}", subject=f"user:{id}")
+        return super().user_change_password(request, id, form_url)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save, and say on record what was changed."""
@@ -174,8 +187,21 @@ class DeviceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Nothing of one is edited."""
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Those of staff are taken away by superusers only."""
+        return may_reach(request, getattr(obj, "user", None)) and super().has_delete_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Add it, on record; for staff only superusers do. Raises PermissionDenied."""
+        if not may_reach(request, obj.user):
+            raise PermissionDenied
+        record(Tag.SECOND_FACTOR_ADDED, actor=f"user:{request.user.pk}", subject=f"user:{obj.user_id}")
+        super().save_model(request, obj, form, change)
+
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        """Take it away, on record."""
+        """Take it away, on record. Raises PermissionDenied."""
+        if not may_reach(request, obj.user):
+            raise PermissionDenied
         record(Tag.SECOND_FACTOR_REMOVED, actor=f"user:{request.user.pk}", subject=f"user:{obj.user_id}")
         super().delete_model(request, obj)
 

@@ -16,6 +16,8 @@ class Tag(models.TextChoices):
     SIGN_IN_REFUSED = "portal:account:sign-in-refused"
     SIGN_OUT = "portal:account:signed-out"
     ACCOUNT_ENROLLED = "portal:account:enrolled"
+    PASSWORD_SET = "portal:account:password-set"  # noqa: S105 - the name of an event
+    SECOND_FACTOR_ADDED = "portal:account:second-factor-added"
     SECOND_FACTOR_REMOVED = "portal:account:second-factor-removed"
     ACCOUNT_CHANGED = "portal:account:changed"
     MERCHANT_CHANGED = "portal:merchant:changed"

@@ -41,6 +41,9 @@ def authorise(recovery: Recovery, number: str) -> Terminal:
     merchant = recovery.merchant
     if merchant is None or merchant.status != Merchant.Status.ACTIVE or recovery.proved_at is None:
         raise NotAllowed("merchant")
+    # A phone that was replaced since, perhaps because it was stolen, proves nothing any more.
+    if merchant.phone != recovery.phone or not _asker_is_welcome(recovery):
+        raise NotAllowed("merchant")
     terminal = terminals_of(recovery).filter(pk=recovery.terminal_id).first()
     if terminal is None:
         raise NotAllowed("terminal")
@@ -50,6 +53,12 @@ def authorise(recovery: Recovery, number: str) -> Terminal:
         note(Tag.RECOVERY_REFUSED, recovery, operator=number)
         raise NotAllowed("gate")
     return terminal
+
+
+def _asker_is_welcome(recovery: Recovery) -> bool:
+    """Whether the owner who started it, if one did, still has a living account of the shop."""
+    owner = recovery.signed_in_user
+    return owner is None or (owner.is_active and owner.merchant_id == recovery.merchant_id)
 
 
 def note(tag: Tag, recovery: Recovery, **facts: str) -> None:

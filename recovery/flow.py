@@ -127,7 +127,7 @@ def resolve(recovery_id: str) -> bool:
         moved = mine.filter(state=State.STARTED).update(
             state=State.PROVING, resolved_at=now, texts_settled=sends
         )
-        if moved == 1 and merchant is not None and _may_text(recovery, merchant):
+        if moved == 1 and _may_text(recovery, merchant) and merchant is not None:
             mine.update(merchant=merchant)
             queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
     return moved == 1
@@ -147,22 +147,28 @@ def resend(recovery: Recovery) -> bool:
 def send_owed(recovery_id: str) -> bool:
     """Send the code again for a slot that was taken but not dealt with yet; whether this call did."""
     recovery = _with_people().filter(pk=recovery_id, state=State.PROVING).first()
-    if recovery is None or recovery.merchant is None or recovery.texts_settled >= recovery.challenge.sends:
+    if recovery is None or recovery.texts_settled >= recovery.challenge.sends:
         return False
     with transaction.atomic():
         mine = Recovery.objects.filter(pk=recovery_id, texts_settled=recovery.texts_settled)
         won = mine.update(texts_settled=recovery.challenge.sends) == 1
-        if won and _may_text(recovery, recovery.merchant):
+        if won and _may_text(recovery, recovery.merchant) and recovery.merchant is not None:
             queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
     return won
 
 
-def _may_text(recovery: Recovery, merchant: Merchant) -> bool:
+def _may_text(recovery: Recovery, merchant: Merchant | None) -> bool:
+    """Spend the limits on texts; whether all of them allow one.
+
+    Strangers spend the address's share like everybody, or it would tell afterwards who was known.
+    """
+    address = take("sms-per-address", recovery.address_block)
+    if merchant is None or not address.ok:
+        return False
     guards = (
         ("sms-per-phone", recovery.phone),
         ("sms-per-merchant", merchant.number),
         ("sms-per-block", recovery.phone[:-4]),
-        ("sms-per-address", recovery.address_block),
         ("sms-overall", ""),
     )
     for name, key in guards:
@@ -337,7 +343,7 @@ def waiting_for_worker(now: datetime) -> list[str]:
     """Recoveries whose nudge may have been lost: not looked at yet, or owed a text, and still worth it."""
     young = Recovery.objects.filter(challenge__last_sent_at__gt=now - ATTENTION)
     new = young.filter(state=State.STARTED, created_at__lt=now - timedelta(seconds=2))
-    owed = young.filter(state=State.PROVING, merchant__isnull=False, texts_settled__lt=F("challenge__sends"))
+    owed = young.filter(state=State.PROVING, texts_settled__lt=F("challenge__sends"))
     return list((new | owed).values_list("pk", flat=True)[:200])
 
 

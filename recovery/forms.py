@@ -124,7 +124,7 @@ class SupportForm(PlainForm):
     phone = PhoneField(label=_("Phone to call back"), required=False)
     text = forms.CharField(
         label=_("What happened?"),
-        help_text=_("Please write no passwords, codes or identity numbers. We cover them if you do."),
+        help_text=_("Please write no passwords, codes or identity numbers. We cover numbers if you do."),
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 4}),
         validators=[refuse_oddities],

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 
 from recovery import authority, flow
 from recovery.models import Recovery
+from terminals.commands import HANDED_OVER
 from terminals.health import Health, health
 from terminals.models import Command, Operator
 
@@ -196,6 +197,8 @@ def phase_of(command: Command, seen: Health, now: datetime) -> str:
         return "deferred"
     if command.applied_at is not None and is_choice(command):
         return "choosing" if now < command.applied_at + flow.CHOICE_LIFE else "unanswered"
+    if command.state == State.CANCELLED and command.reason == HANDED_OVER:
+        return "cancelling"
     if command.reason == "key_changed":
         return "key_changed"
     return str(command.state)

@@ -17,7 +17,7 @@ OPEN_AT_ONCE = 3
 HIDDEN = "••••"
 # Four digits or more in a row, single spaces and hyphens between them forgiven, may be a password, a code, an
 # identity card or a phone; whatever they were, a case does not need them.
-SECRET_LIKE = re.compile(r"[0-9０-９](?:[ \u00a0\u3000-]?[0-9０-９]){3,}[Xx]?")
+SECRET_LIKE = re.compile(r"\d(?:[ \u00a0\u3000./_–—-]?\d){3,}[Xx]?")
 
 
 class TooManyTickets(Exception):

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, HttpResponse
 from ninja import Status
 from ninja.errors import ValidationError
@@ -38,9 +39,15 @@ def raw_body(request: HttpRequest, limit: int = BODY_MAX) -> bytes:
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise ProtocolError("malformed", "content encoding")
     length = request.headers.get("Content-Length") or "0"
-    if LENGTH.fullmatch(length) is None or int(length) > limit or len(request.body) > limit:
+    if LENGTH.fullmatch(length) is None or int(length) > limit:
         raise ProtocolError("too_large")
-    return request.body
+    try:
+        body = request.body
+    except RequestDataTooBig:  # a chunked body tells its length only by arriving
+        raise ProtocolError("too_large") from None
+    if len(body) > limit:
+        raise ProtocolError("too_large")
+    return body
 
 
 def caller(request: HttpRequest, *, confirmed: bool = True) -> Terminal:

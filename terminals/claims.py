@@ -40,6 +40,8 @@ def _text(claims: Claims, name: str, *, pattern: str = "", limit: int = 256) -> 
     value = claims.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= limit:
         raise _bad(name, "text")
+    if not value.isprintable():
+        raise _bad(name, "text without control characters")
     if pattern and re.fullmatch(pattern, value) is None:
         raise _bad(name, "another form")
     return value

@@ -32,6 +32,8 @@ from terminals.protocol import (
 log = structlog.get_logger(__name__)
 State = Command.State
 FINAL = HARD_FINAL | SOFT_FINAL
+# The reason of a withdrawn command whose token was handed to the terminal all the same.
+HANDED_OVER = "handed_over"
 # Sent once a command is final, inside the transaction that made it so.
 command_finished = Signal()
 
@@ -185,8 +187,11 @@ def cancel(command_id: str, by: str) -> bool:
 def mark_fetched(jtis: Iterable[str], at: datetime) -> int:
     """Note that terminals were handed these tokens; how many were news.
 
-    By token, for a command that is signed anew meanwhile has not been fetched: it waits to be signed.
+    By token, for a command that is signed anew meanwhile has not been fetched: it waits to be signed. One
+    that was withdrawn at the same moment is marked, for only the receipt tells which came first.
     """
+    crossed = Command.objects.filter(jti__in=list(jtis), state=State.CANCELLED, reason="")
+    crossed.update(reason=HANDED_OVER, fetched_at=at)
     news = 0
     for command in Command.objects.filter(jti__in=list(jtis), state=State.QUEUED):
         same = {"jti": command.jti}
@@ -217,6 +222,7 @@ def rejected(command: Command, reason: str) -> str:
     """Note a valid `rejected` receipt: "ok", "late" or "conflict" as for `applied`."""
     if command.state == State.APPLIED:
         return "conflict"
+    Command.objects.filter(pk=command.pk, state=State.CANCELLED, reason=HANDED_OVER).update(reason="")
     if command.state in FINAL:
         return "late"
     if not move(command, State.REJECTED, actor=command.terminal_id, reason=reason):

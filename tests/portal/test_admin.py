@@ -270,3 +270,44 @@ def test_an_account_is_not_overwritten_by_accident(capsys: pytest.CaptureFixture
     for args in (["zhou"], ["nobody", "--renew"], ["owner", "--renew"]):
         with pytest.raises(CommandError):
             call_command("enrollstaff", *args)
+
+
+# ── nobody reaches beside or above themselves ───────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def agent() -> Client:
+    """Support staff with every right over people and second factors that Django can give."""
+    staff = make_staff(username="agent", superuser=False)
+    rights = Permission.objects.filter(content_type__model__in=["user", "smsdevice", "totpdevice"])
+    staff.user_permissions.set(rights)
+    return signed_in(staff)
+
+
+def test_an_agent_sets_nobodys_password(agent: Client, world: dict[str, Any]) -> None:
+    for person in (world["owner"], make_staff(username="colleague", superuser=False)):
+        before = person.password
+        posted = {"password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+        assert agent.post(f"/admin/portal/user/{person.pk}/password/", posted).status_code == 403
+        person.refresh_from_db()
+        assert person.password == before
+
+
+def test_a_superuser_sets_a_password_on_record(desk: Client, world: dict[str, Any]) -> None:
+    desk.post(f"/admin/portal/user/{world['owner'].pk}/password/", {"password1": "", "password2": ""})
+    assert AuditEvent.objects.filter(tag=Tag.PASSWORD_SET, subject=f"user:{world['owner'].pk}").exists()
+
+
+def test_an_agent_may_not_change_a_colleague(agent: Client) -> None:
+    colleague = make_staff(username="colleague", superuser=False)
+    assert agent.post(row_page(colleague), {"new_phone": "13800002099"}).status_code == 403
+
+
+def test_an_agent_touches_no_second_factor_of_staff(agent: Client) -> None:
+    colleague = make_staff(username="colleague", superuser=True)
+    app = TOTPDevice.objects.create(user=colleague, name="app")
+    assert agent.post(f"/admin/portal/totpdevice/{app.pk}/delete/", {"post": "yes"}).status_code == 403
+    SMSDevice.objects.filter(user=colleague).delete()
+    added = {"user": colleague.pk, "name": "mine", "confirmed": "on"}
+    assert agent.post("/admin/portal/smsdevice/add/", added).status_code == 403
+    assert not SMSDevice.objects.filter(user=colleague, name="mine").exists()

@@ -96,3 +96,7 @@ def test_talkative_libraries_are_silent_below_a_warning(lines: io.StringIO, name
     logging.getLogger(name).info("POST body with everything in it")
     logging.getLogger(name).debug("more of it")
     assert lines.getvalue() == ""
+
+
+def test_what_stands_behind_a_path_is_not_written() -> None:
+    assert "0000" not in scrub_text("GET /admin/portal/merchant/?q=138+0000+2046")

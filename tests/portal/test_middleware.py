@@ -55,3 +55,12 @@ def test_cookies_are_bound_to_the_origin_when_it_is_https() -> None:
 
 def test_the_root_address_leads_to_the_recovery() -> None:
     assert resolve("/").view_name == "recovery:identify"
+
+
+@pytest.mark.parametrize("codec", ["unicode_escape", "utf-7", "hex", "rot13", "idna", "undefined"])
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/support"])
+def test_a_form_in_another_encoding_is_refused(client: Client, path: str, codec: str) -> None:
+    body = b'--XX\r\nContent-Disposition: form-data; name="phone"\r\n\r\n\\ud800\r\n--XX--\r\n'
+    kind = f"multipart/form-data; charset={codec}; boundary=XX"
+    answer = client.generic("POST", path, body, content_type=kind)
+    assert answer.status_code == 400

@@ -11,6 +11,7 @@ from django.utils.translation import override
 
 from recovery.models import Recovery
 from recovery.status import WORDS, status_of
+from terminals.commands import HANDED_OVER
 from terminals.models import Command, TerminalStatus
 from tests.cast import PairedTill
 from tests.recovery.visitor import Visitor, make_shop
@@ -105,3 +106,12 @@ def test_the_fragment_says_when_to_stop_asking(till: PairedTill) -> None:
     assert visitor.get("status_fragment")["Rekey-Live"] == "1"
     Command.objects.update(state=STATES.APPLIED, applied_at=timezone.now(), signed_on_at=timezone.now())
     assert visitor.get("status_fragment")["Rekey-Live"] == "0"
+
+
+def test_a_withdrawal_that_crossed_its_token_does_not_say_that_nothing_changed(
+    till: PairedTill, sent: datetime
+) -> None:
+    crossed = {"state": Command.State.CANCELLED, "reason": HANDED_OVER, "fetched_at": sent}
+    view = look(sent, finished_at=sent, **crossed)
+    assert (view.phase, view.live) == ("cancelling", True)
+    assert look(sent, reason="").phase == "cancelled"

@@ -155,6 +155,16 @@ class TestFetching:
         assert commands.mark_fetched([command.token_digest, command.jti or ""], timezone.now()) == 0
         assert fresh(command).state == State.QUEUED
 
+    def test_a_withdrawal_that_crossed_its_token_is_marked_until_the_terminal_tells(
+        self, till: PairedTill
+    ) -> None:
+        command = delivered(till)
+        assert commands.cancel(command.pk, "user:1")
+        assert commands.mark_fetched([command.jti or ""], timezone.now()) == 0
+        assert (fresh(command).state, fresh(command).reason) == (State.CANCELLED, commands.HANDED_OVER)
+        assert commands.rejected(fresh(command), "user_declined") == "late"
+        assert (fresh(command).state, fresh(command).reason) == (State.CANCELLED, "")
+
 
 class TestClocks:
     def test_a_command_expires_two_minutes_after_its_time(self, till: PairedTill) -> None:
