@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import django
 
@@ -30,7 +31,7 @@ def move(state: str, reason: str = "") -> None:
     assert commands.move(command, state, actor=command.terminal_id, **facts)
 
 
-VERBS = {"shop": shop, "move": move}
+VERBS: dict[str, Callable[..., None]] = {"shop": shop, "move": move}
 
 if __name__ == "__main__":
     VERBS[sys.argv[1]](*sys.argv[2:])

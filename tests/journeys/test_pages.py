@@ -185,7 +185,9 @@ def test_an_owner_looks_around_and_starts_a_reset(walker: Walker, world: World) 
     walker.look("new-password-signed-in")
 
 
-def test_support_sees_recoveries_and_tickets(walker: Walker, world: World) -> None:
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_support_sees_recoveries_and_tickets(walk: Any, world: World, language: str) -> None:
+    walker = walk(language, 1280, 800)
     sign_in(walker, "/admin/login/", world.facts["staff"], "admin-login")
     walker.at("/admin/")
     walker.look("admin")
@@ -201,4 +203,5 @@ def test_support_sees_recoveries_and_tickets(walker: Walker, world: World) -> No
         row = walker.page.locator("#result_list tbody th a").first
         if row.count():
             row.click()
+            walker.page.wait_for_url("**/change/")
             walker.look(f"admin-{model.replace('/', '-')}-one")

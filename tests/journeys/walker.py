@@ -94,9 +94,12 @@ class Walker:
         self.page.on("pageerror", lambda error: self.troubles.append(f"{self.page.url}: {error}"))
 
     def _listen(self, message: ConsoleMessage) -> None:
-        # A page that is answered with 4xx on purpose is told in the console as well.
-        if message.type == "error" and "Failed to load resource" not in message.text:
-            self.troubles.append(f"{self.page.url}: {message.text}")
+        # A page that is answered with 4xx on purpose is told in the console as well; what has no address was
+        # done by axe, which some admin pages do not allow to style what it measures.
+        ours = message.location["url"] != ""
+        if message.type == "error" and ours and "Failed to load resource" not in message.text:
+            place = f"{message.location['url']}:{message.location['lineNumber']}"
+            self.troubles.append(f"{self.page.url}: {message.text} ({place})")
 
     # ── looking ─────────────────────────────────────────────────────────────────────────────────────────────
 
