@@ -42,6 +42,7 @@ class Tag(models.TextChoices):
     RECOVERY_REFUSED = "recovery:recovery:refused"
     RECOVERY_DISPATCHED = "recovery:recovery:dispatched"
     RECOVERY_FINISHED = "recovery:recovery:finished"
+    PHONE_SHOWN = "recovery:ticket:phone-shown"
     TICKET_OPENED = "recovery:ticket:opened"
     TICKET_CLOSED = "recovery:ticket:closed"
 

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet, TextField
 from django.forms import BaseModelFormSet, ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -138,6 +138,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     fields = (*readonly_fields, "assignee")
     inlines = (EntryInline,)
     actions = ("take", "close")
+    change_form_template = "admin/recovery/ticket/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Tickets are opened where somebody got stuck."""
@@ -149,8 +150,30 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=_("phone to call back"))
     def masked_phone(self, ticket: Ticket) -> str:
-        """Whom to call back, the middle hidden."""
+        """Whom to call back, the middle hidden; a key on the page shows it whole to the case's agent."""
         return ticket.masked_phone
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Cases are worked on by support staff, never by an owner."""
+        if db_field.name == "assignee":
+            kwargs["queryset"] = User.objects.filter(is_staff=True, is_active=True).order_by("username")
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def response_change(self, request: HttpRequest, obj: Ticket) -> HttpResponse:
+        """The three keys of a case: take it, show the number, close it."""
+        agent = agent_of(request)
+        if "_take" in request.POST:
+            took = tickets.assign(obj, agent)
+            messages.info(request, _("This case is yours.") if took else _("Somebody has this case already."))
+        elif "_number" in request.POST:
+            number = tickets.call_back_number(obj, agent)
+            messages.info(request, number or _("Take the case first; then you see the number."))
+        elif "_close" in request.POST:
+            tickets.close(obj, agent)
+            messages.info(request, _("The case is closed."))
+        else:
+            return super().response_change(request, obj)
+        return HttpResponseRedirect(request.path)
 
     @admin.display(description=_("recovery"))
     def of_recovery(self, ticket: Ticket) -> str:

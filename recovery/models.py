@@ -67,10 +67,20 @@ class Recovery(models.Model):
     texts_settled = models.PositiveSmallIntegerField(default=0, editable=False)
     resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
     merchant = models.ForeignKey(
-        "portal.Merchant", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        "portal.Merchant",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("merchant"),
     )
     terminal = models.ForeignKey(
-        "terminals.Terminal", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        "terminals.Terminal",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("terminal"),
     )
     operator_number = models.CharField(_("operator"), max_length=2, blank=True, default="", editable=False)
     command = models.OneToOneField("terminals.Command", null=True, blank=True, on_delete=models.PROTECT)
@@ -116,7 +126,12 @@ class Ticket(models.Model):
         Recovery, null=True, blank=True, on_delete=models.SET_NULL, related_name="tickets"
     )
     merchant = models.ForeignKey(
-        "portal.Merchant", null=True, blank=True, on_delete=models.PROTECT, related_name="tickets"
+        "portal.Merchant",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="tickets",
+        verbose_name=_("merchant"),
     )
     phone = EncryptedTextField(_("phone to call back"), blank=True, default="")
     phone_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
@@ -154,8 +169,8 @@ class TicketEntry(models.Model):
         SYSTEM = "system", _("system")
 
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="entries")
-    at = models.DateTimeField(default=timezone.now)
-    author = models.CharField(max_length=10, choices=Author.choices)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    author = models.CharField(_("who"), max_length=10, choices=Author.choices)
     user = models.ForeignKey(
         "portal.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

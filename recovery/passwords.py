@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recovery.models import Recovery
 from terminals.models import Operator, Terminal
-from terminals.policy import Context, Keypad, PasswordPolicy, Rule, rules_for, violations
+from terminals.policy import Context, Keypad, PasswordPolicy, Rule, ShownRule, rules_for, violations
 
 TEXTS: Mapping[Rule, str | Promise] = {
     Rule.FACTORY_DEFAULT: _("Not a factory password"),
@@ -48,7 +48,7 @@ class PasswordRules:
     def lines(self, broken: list[Rule] | None = None) -> list[RuleLine]:
         """The rules in words; judged when the broken ones are given, which an empty list also is."""
         return [
-            RuleLine(shown.rule, self._text(shown.rule), _state(shown.rule, broken), shown.live, shown.data)
+            RuleLine(shown.rule, self._text(shown.rule), _state(shown, broken), shown.live, shown.data)
             for shown in rules_for(self.policy)
         ]
 
@@ -67,10 +67,11 @@ class PasswordRules:
         return str(_("%(least)d to %(most)d characters") % span)
 
 
-def _state(rule: Rule, broken: list[Rule] | None) -> str:
-    if broken is None:
+def _state(shown: ShownRule, broken: list[Rule] | None) -> str:
+    # A ticked "not among the most used" beside 1234, which another rule refuses, would be false comfort.
+    if broken is None or (broken and not shown.live and shown.rule not in broken):
         return ""
-    return "no" if rule in broken else "yes"
+    return "no" if shown.rule in broken else "yes"
 
 
 def rules_of(recovery: Recovery, terminal: Terminal, operator: Operator) -> PasswordRules:

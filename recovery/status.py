@@ -11,20 +11,24 @@ from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from recovery import authority, flow
 from recovery.models import Recovery
 from terminals.commands import HANDED_OVER
-from terminals.health import Health, health
+from terminals.health import INTERVAL_S, JITTER_S, WAIT_S, Health, health
 from terminals.models import Command, Operator
 
 State = Command.State
-# phase → headline and sentence. `operator`, `number`, `terminal`, `seen`, `next` are filled in.
+# phase → headline and sentence. `operator`, `number`, `terminal`, `seen`, `pace` are filled in.
 WORDS: Mapping[str, tuple[str, str]] = {
     "queued": (
         gettext_noop("Waiting for the terminal"),
-        gettext_noop("Seen %(seen)s; it usually calls within %(next)s s."),
+        gettext_noop("Seen %(seen)s; it calls about every %(pace)s."),
+    ),
+    "late": (
+        gettext_noop("The terminal should have called by now"),
+        gettext_noop("Seen %(seen)s. Look whether it is on and online; the password is kept for 72 hours."),
     ),
     "offline": (
         gettext_noop("Offline: it will fetch this as soon as it connects"),
@@ -96,12 +100,14 @@ LIPS: Mapping[str, tuple[str, str, str]] = {
         gettext_noop("Waiting for the terminal"),
         gettext_noop("It only has to be online"),
     ),
+    "late": ("wait", gettext_noop("Waiting for the terminal"), gettext_noop("It only has to be online")),
     "offline": ("still", gettext_noop("The terminal is not connected"), ""),
     "fetched": ("go", gettext_noop("Waiting for its receipt"), gettext_noop("Leave the terminal on")),
     "deferred": ("wait", gettext_noop("Waiting for the sale to finish"), ""),
     "choosing": ("go", gettext_noop("Waiting for the choice"), gettext_noop("At the terminal")),
     "cancelling": ("wait", gettext_noop("Waiting for the terminal's answer"), ""),
 }
+QUEUED_AS = {"online": "queued", "late": "late", "off": "offline", "never": "offline"}
 RED = frozenset({"rejected", "expired", "cancelled", "superseded", "key_changed"})
 BAD_LINES: Mapping[str, str] = {
     "rejected": gettext_noop("Refused"),
@@ -170,7 +176,7 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         lines=lines_of(command, phase),
         facts=facts_of(recovery),
         health=seen,
-        ply="stop" if phase in RED else "wait" if phase in ("offline", "deferred") else "",
+        ply="stop" if phase in RED else "wait" if phase in ("late", "offline", "deferred") else "",
         torn=phase in ("applied", "signed_on"),
         total=spell((done - command.created_at).total_seconds()) if done else "",
         stamp_at=command.signed_on_at,
@@ -178,7 +184,7 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         live=phase in LIPS or phase in ("applied", "unanswered"),
         can_withdraw=command.state == State.QUEUED,
         can_set_again=flow.may_set_again(recovery, now),
-        show_checks=phase == "offline",
+        show_checks=phase in ("late", "offline"),
     )
 
 
@@ -192,7 +198,7 @@ def phase_of(command: Command, seen: Health, now: datetime) -> str:
     if command.signed_on_at is not None:
         return "signed_on"
     if command.state in (State.QUEUED, State.PENDING_APPROVAL):
-        return "offline" if seen.kind in ("off", "never") else "queued"
+        return QUEUED_AS[seen.kind]
     if command.state == State.FETCHED and command.retry_at is not None:
         return "deferred"
     if command.applied_at is not None and is_choice(command):
@@ -211,7 +217,7 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
         "operator": operator_name(command),
         "terminal": command.terminal.name,
         "seen": spell_when(seen.last_seen_at),
-        "next": seen.next_expected_s,
+        "pace": spell_pace(INTERVAL_S[command.terminal.power] + JITTER_S + WAIT_S),
         "retry": clock(command.retry_at),
     }
     title, lede = WORDS[phase]
@@ -279,6 +285,12 @@ def spell(seconds: float) -> str:
     if whole < 3600:
         return _("%(m)d min %(s)d s") % {"m": whole // 60, "s": whole % 60}
     return _("%(h)d h %(m)d min") % {"h": whole // 3600, "m": whole % 3600 // 60}
+
+
+def spell_pace(seconds: int) -> str:
+    """A pace in whole minutes, rounded up, for nobody counts a till's seconds."""
+    minutes = -(-seconds // 60)
+    return ngettext("%(m)d minute", "%(m)d minutes", minutes) % {"m": minutes}
 
 
 def spell_when(at: datetime | None) -> str:

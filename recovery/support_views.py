@@ -10,9 +10,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.secrets import mask_phone
 from recovery import tickets
-from recovery.access import recovery_of, shielded
+from recovery.access import page_of, recovery_of, shielded
 from recovery.forms import SupportForm
 from recovery.models import Recovery
+from recovery.status import facts_of
 
 SHOWN = "support-ticket"
 State = Recovery.State
@@ -58,6 +59,8 @@ def support(request: HttpRequest) -> HttpResponse:
         "step": words,
         "masked_phone": mask_phone(known_phone),
         "number": recovery.number if recovery else "",
+        "goes_along": facts_of(recovery) if recovery else [],
+        "back": page_of(recovery) if recovery else "",
     }
     return render(request, "recovery/support.html", context)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from portal.audit import Tag, record
 from portal.limits import take
-from portal.models import User, phone_digest
+from portal.models import AuditEvent, User, phone_digest
 from recovery.models import Recovery, Ticket, TicketEntry
 
 OPEN_AT_ONCE = 3
@@ -63,6 +66,8 @@ def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
             phone=trouble.phone,
             phone_digest=digest,
         )
+        if recovery is not None:
+            ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=brought_along(recovery))
         ticket.entries.create(author=TicketEntry.Author.MERCHANT, text=hide_secrets(trouble.text))
         record(
             Tag.TICKET_OPENED,
@@ -72,6 +77,36 @@ def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
             step=trouble.step,
         )
     return ticket
+
+
+def brought_along(recovery: Recovery) -> str:
+    """What support should not have to ask: shop, terminal and operator, and whether they were proved."""
+    with override(settings.LANGUAGE_CODE):
+        facts = [f"{_('merchant')}: {recovery.identifier}"]
+        if recovery.proved_at is None:
+            facts.append(_("not proved yet: only typed"))
+        if recovery.terminal is not None:
+            facts.append(f"{_('terminal')}: {recovery.terminal}")
+        number = recovery.operator_number or last_refused(recovery)
+        if number:
+            facts.append(f"{_('operator')}: {number}")
+        return ", ".join(facts)
+
+
+def last_refused(recovery: Recovery) -> str:
+    """The operator whose reset was refused last, for want of a second proof."""
+    refusals = AuditEvent.objects.filter(tag=Tag.RECOVERY_REFUSED, subject=recovery.id)
+    newest = refusals.order_by("-at", "-id").first()
+    return str(newest.facts.get("operator", "")) if newest else ""
+
+
+def call_back_number(ticket: Ticket, agent: User) -> str:
+    """The whole phone, for the agent who has taken the case, on record; empty for everybody else."""
+    ticket.refresh_from_db()
+    if ticket.assignee_id != agent.pk or ticket.state == Ticket.State.CLOSED:
+        return ""
+    record(Tag.PHONE_SHOWN, actor=f"user:{agent.pk}", merchant=ticket.merchant, subject=ticket.number)
+    return ticket.phone
 
 
 def assign(ticket: Ticket, agent: User) -> bool:

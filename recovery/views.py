@@ -43,10 +43,16 @@ SAME_TAB = timedelta(seconds=60)
 @shielded("identify")
 def identify(request: HttpRequest) -> HttpResponse:
     """Ask which shop and which phone. The answer is the same for everybody."""
-    form = IdentifyForm(posted(request))
+    form = IdentifyForm(posted(request), initial=typed_before(request))
     if request.method == "POST" and form.is_valid():
         return begin(request, form)
     return page(request, "identify", None, 1, form=form)
+
+
+def typed_before(request: HttpRequest) -> dict[str, str]:
+    """The shop that this browser asked for just now, for somebody who came back to change the phone."""
+    mine = recovery_of(request)
+    return {"shop": mine.identifier} if mine is not None and mine.state in flow.PROVING else {}
 
 
 def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
@@ -145,7 +151,8 @@ def go_on(recovery: Recovery) -> HttpResponse:
 @at(*flow.PROVING)
 def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Ask for the same code once more. Too early, the page says how long."""
-    flow.resend(recovery)
+    if flow.resend(recovery):
+        messages.success(request, _("Asked for once more; the code stays the same."))
     return redirect("recovery:code")
 
 

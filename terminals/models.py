@@ -64,7 +64,7 @@ class Terminal(models.Model):
         NEW = "new", _("not paired yet")
         UNCONFIRMED = "unconfirmed", _("pairing")
         ACTIVE = "active", _("active")
-        QUARANTINED = "quarantined", _("quarantined")
+        QUARANTINED = "quarantined", _("stopped")
         REVOKED = "revoked", _("revoked")
 
     class Power(models.TextChoices):
@@ -156,7 +156,9 @@ class Operator(models.Model):
         SUPERVISOR = "supervisor", _("supervisor")
         MAINTENANCE = "maintenance", _("maintenance")
 
-    terminal = models.ForeignKey(Terminal, on_delete=models.CASCADE, related_name="operators")
+    terminal = models.ForeignKey(
+        Terminal, on_delete=models.CASCADE, related_name="operators", verbose_name=_("terminal")
+    )
     number = models.CharField(
         _("operator number"), max_length=2, validators=[RegexValidator(r"\A[0-9]{2}\Z", _("Two digits."))]
     )
@@ -206,7 +208,9 @@ class Command(models.Model):
         EXPIRED = "expired", _("expired")
 
     id = models.CharField(primary_key=True, max_length=20, default=new_command_id, editable=False)
-    terminal = models.ForeignKey(Terminal, on_delete=models.PROTECT, related_name="commands")
+    terminal = models.ForeignKey(
+        Terminal, on_delete=models.PROTECT, related_name="commands", verbose_name=_("terminal")
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind.choices)
     operator_number = models.CharField(_("operator"), max_length=2, blank=True, default="")
     args = models.JSONField(default=dict, blank=True)
@@ -285,11 +289,11 @@ class CommandEvent(models.Model):
     """One move of one command, with who moved it: the timeline."""
 
     command = models.ForeignKey(Command, on_delete=models.CASCADE, related_name="events")
-    at = models.DateTimeField(default=timezone.now)
-    from_state = models.CharField(max_length=16, blank=True, default="")
-    to_state = models.CharField(max_length=16)
-    actor = models.CharField(max_length=64, blank=True, default="")
-    facts = models.JSONField(default=dict, blank=True)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    from_state = models.CharField(_("from"), max_length=16, blank=True, default="")
+    to_state = models.CharField(_("to"), max_length=16)
+    actor = models.CharField(_("who"), max_length=64, blank=True, default="")
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
 
     class Meta:
         verbose_name = _("command event")

@@ -117,6 +117,10 @@ def operator_names(terminals: Iterable[Terminal]) -> dict[tuple[str, str], str]:
     }
 
 
+IN_FORCE = gettext_noop("The new password of %(operator)s is in force on %(terminal)s")
+ASKED = gettext_noop("%(terminal)s asked %(operator)s for a new password")
+
+
 def open_resets(terminals: list[Terminal]) -> list[ResetLine]:
     """Resets that are still on their way."""
     return reset_lines(resets_of(terminals).filter(state__in=OPEN)[:LATEST], terminals)
@@ -138,7 +142,7 @@ def _of_reset(reset: Command, terminals: list[Terminal]) -> list[Event]:
     operator = f"{number} {names.get(number, '')}".strip()
     moments: list[tuple[str, datetime | None]] = [
         (gettext_noop("A reset of %(operator)s on %(terminal)s was submitted"), reset.created_at),
-        (gettext_noop("The new password of %(operator)s is in force on %(terminal)s"), reset.applied_at),
+        (ASKED if reset.args.get("choose") else IN_FORCE, reset.applied_at),
         (gettext_noop("%(operator)s signed on at %(terminal)s with the new password"), reset.signed_on_at),
     ]
     if reset.state in ENDED:

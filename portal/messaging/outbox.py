@@ -179,6 +179,10 @@ def note_report(callback_key: str, provider_id: str, status: str, error_code: st
 def sweep(now: datetime) -> int:
     """Offer queued messages again, fail stale ones, give up on lost workers; how many were settled."""
     lost = Message.objects.filter(state=State.SENDING, claimed_at__lt=now - LOST)
+    # A notice that arrives twice does no harm, one that never does may; for a code its owner asks again.
+    lost.filter(challenge__isnull=True, tries__lt=TRIES).update(
+        state=State.QUEUED, error="lost", updated_at=now
+    )
     settled = lost.update(state=State.UNKNOWN, error="lost", updated_at=now)
     old = Message.objects.filter(_stale(now), state=State.QUEUED).values_list("id", flat=True)[:BATCH]
     settled += Message.objects.filter(id__in=list(old), state=State.QUEUED).update(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -181,9 +181,11 @@ class Till:
         except (VerificationError, InvalidHashError):
             return False
 
-    def _problems(self, state: State, operator: Operator, password: str) -> list[str]:
+    def _problems(
+        self, state: State, operator: Operator, password: str, rules: Collection[str] = TERMINAL_RULES
+    ) -> list[str]:
         broken = violations(password, state.profile.policy(operator.role), Context())
-        problems: list[str] = [rule for rule in broken if rule in TERMINAL_RULES]
+        problems: list[str] = [rule for rule in broken if rule in rules]
         if problems:
             return problems
         if any(self._matches(password, hashed) for hashed in operator.hashes):
@@ -252,7 +254,7 @@ class Till:
             reset = operator.reset if operator else None
             if operator is None or reset is None or now > (reset.choose_until or 0):
                 return ["closed"]
-            problems = self._problems(state, operator, password)
+            problems = self._problems(state, operator, password, frozenset(Rule))
             if not problems:
                 reset.choose_until = None
                 self._set_password(operator, password, now)
@@ -265,7 +267,7 @@ class Till:
             return ["wrong"]
         with self.store.transaction() as state:
             operator = state.operators[number]
-            problems = self._problems(state, operator, new)
+            problems = self._problems(state, operator, new, frozenset(Rule))
             if not problems:
                 self._set_password(operator, new, self.now(state))
                 operator.must_change = False

@@ -296,3 +296,15 @@ def test_names_of_shops_and_people_have_no_place_in_a_text() -> None:
 def test_a_text_without_its_value_is_an_error_and_not_a_text() -> None:
     with pytest.raises(KeyError):
         render("code", "en")
+
+
+def test_a_notice_of_a_lost_worker_is_sent_once_more(fake: Callable[..., FakeGateway]) -> None:
+    carrier = fake()
+    with time_machine.travel(NOON, tick=False) as clock:
+        facts = {"operator": "03", "terminal": "A0012345", "hotline": "400"}
+        message = queue_message("applied", PHONE, "en", facts=facts)
+        Message.objects.update(state=State.SENDING, tries=1, claimed_at=timezone.now())
+        clock.shift(41)
+        sweep(timezone.now())
+        deliver(message.id)
+    assert len(carrier.sent) == 1

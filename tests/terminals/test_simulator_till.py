@@ -133,7 +133,8 @@ class TestChoosing:
 
     def test_the_operator_chooses_at_the_machine(self, till: Till) -> None:
         assert till.receive(self.choose()).st == "applied"
-        assert till.choose("03", "0000") == ["factory_default"]
+        assert till.choose("03", "0000") == ["factory_default", "repeated"]
+        assert till.choose("03", "1234") == ["run"]
         assert till.choose("03", PASSWORDS["01"]) == ["shared"]
         assert till.choose("03", "482917") == []
         assert till.choose("03", "735928") == ["closed"]
