@@ -115,3 +115,11 @@ def test_a_withdrawal_that_crossed_its_token_does_not_say_that_nothing_changed(
     view = look(sent, finished_at=sent, **crossed)
     assert (view.phase, view.live) == ("cancelling", True)
     assert look(sent, reason="").phase == "cancelled"
+
+
+def test_a_terminal_that_missed_a_call_is_called_late_and_says_what_to_look_at(
+    till: PairedTill, sent: datetime
+) -> None:
+    seen_at(till, timezone.now() - timedelta(minutes=4))
+    view = look(sent)
+    assert (view.phase, view.ply, view.show_checks) == ("late", "wait", True)

@@ -8,11 +8,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from portal.models import User
+from portal.audit import Tag
+from portal.models import AuditEvent, User
 from recovery import tickets
 from recovery.models import Recovery, Ticket, TicketEntry
 from tests.cast import make_staff, signed_in
-from tests.recovery.visitor import PHONE, Visitor, make_shop, texts_to
+from tests.recovery.visitor import PHONE, SHOP, Visitor, make_shop, texts_to
 
 pytestmark = pytest.mark.django_db
 
@@ -154,3 +155,54 @@ def test_staff_see_a_recovery_with_its_timeline_and_no_secret(desk: Client) -> N
         assert secret not in page
     assert desk.get(reverse("admin:recovery_recovery_changelist")).status_code == 200
     assert texts_to() == 1
+
+
+# ── a case at the desk ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def press(desk: Client, ticket: Ticket, key: str, **posted: Any) -> str:
+    """Press one of the keys of a case; what the page says then."""
+    management = {"entries-TOTAL_FORMS": "0", "entries-INITIAL_FORMS": "0"}
+    form = {"assignee": ticket.assignee_id or "", key: "1", **management, **posted}
+    url = reverse("admin:recovery_ticket_change", args=[ticket.pk])
+    answer = desk.post(url, form, follow=True)
+    ticket.refresh_from_db()
+    return answer.content.decode()
+
+
+def test_only_the_agent_of_a_case_sees_whom_to_call_and_that_is_on_record() -> None:
+    Visitor().post("support", phone=PHONE, text="help")
+    ticket, desk = Ticket.objects.get(), signed_in(make_staff())
+    assert PHONE not in press(desk, ticket, "_number")
+    assert not AuditEvent.objects.filter(tag=Tag.PHONE_SHOWN).exists()
+    press(desk, ticket, "_take")
+    assert PHONE in press(desk, ticket, "_number")
+    assert AuditEvent.objects.get(tag=Tag.PHONE_SHOWN).subject == ticket.number
+    assert PHONE not in press(signed_in(make_staff("colleague")), ticket, "_number")
+
+
+def test_a_case_is_closed_on_its_own_page() -> None:
+    Visitor().post("support", phone=PHONE, text="help")
+    ticket = Ticket.objects.get()
+    press(signed_in(make_staff()), ticket, "_close")
+    assert ticket.state == Ticket.State.CLOSED
+
+
+def test_a_refused_supervisor_brings_shop_terminal_and_operator_along() -> None:
+    make_shop()
+    visitor = Visitor()
+    visitor.prove()
+    visitor.choose("00")
+    visitor.post("support", phone="", text="help")
+    brought = Ticket.objects.get().entries.get(author=TicketEntry.Author.SYSTEM).text
+    assert SHOP in brought
+    assert visitor.recovery.terminal is not None
+    assert visitor.recovery.terminal.number in brought
+    assert brought.endswith(": 00")
+
+
+def test_support_leads_back_to_where_somebody_was() -> None:
+    make_shop()
+    visitor = Visitor()
+    visitor.identify()
+    assert 'href="/code"' in visitor.get("support").content.decode()
