@@ -82,7 +82,8 @@ BEARER: dict[str, Any] = {
 INNER = {"cid": CID, "aud": TID, "op": "03", "password": PASSWORD, "change_at_next_login": False}
 COMMAND: dict[str, Any] = {
     "iss": ORIGIN, "aud": TID, "jkt": jose.kid16(SIGN), "iat": NOW, "exp": NOW + 259_200, "jti": JTI,
-    "cid": CID, "seq": 42, "cmd": "set_credential", "by": RID, "op": "03", "rid": RID, "sealed": SEALED,
+    "cid": CID, "seq": 42, "cmd": "set_credential", "by": f"recovery:{RID}", "op": "03", "rid": RID,
+    "sealed": SEALED,
 }  # fmt: skip
 
 

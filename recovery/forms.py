@@ -74,6 +74,8 @@ class AboutForm(PlainForm):
         """Refuse a form from a page about something else."""
         cleaned = super().clean()
         if not constant_time_compare(cleaned.get("subject", ""), self.mark):
+            # Printed once more, the page is about what is chosen now, and may be sent again as it stands.
+            self.data = {**{name: self.data.get(name) for name in self.fields}, "subject": self.mark}
             raise ValidationError(
                 _("The choice was changed in another window. Please look at it once more."), code="stale"
             )

@@ -151,6 +151,7 @@ def test_an_old_tab_cannot_speak_about_another_operator(visitor: Visitor) -> Non
     answer = visitor.post("password", new_password=PASSWORD, again=PASSWORD, subject=old)
     assert answer.status_code == 200
     assert not Command.objects.exists()
+    assert f'value="{flow.subject_mark(visitor.recovery)}"' in answer.content.decode()
 
 
 STEPS = ["code", "terminal", "operator", "password", "status", "withdraw", "remembered"]
