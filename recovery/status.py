@@ -93,6 +93,7 @@ WHY: Mapping[str, str] = {
     "open_failed": gettext_noop("The terminal could not open it."),
     "key_changed": gettext_noop("The terminal was paired again."),
 }
+NEVER_SEEN = gettext_noop("It has not called yet. The password is kept for 72 hours; no need to resubmit.")
 OTHER_WHY = gettext_noop("The terminal did not accept it.")
 LIPS: Mapping[str, tuple[str, str, str]] = {
     "queued": (
@@ -221,6 +222,8 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
         "retry": clock(command.retry_at),
     }
     title, lede = WORDS[phase]
+    if phase == "offline" and seen.last_seen_at is None:
+        lede = NEVER_SEEN
     return _(title) % values, _(lede) % values
 
 

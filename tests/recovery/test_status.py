@@ -123,3 +123,9 @@ def test_a_terminal_that_missed_a_call_is_called_late_and_says_what_to_look_at(
     seen_at(till, timezone.now() - timedelta(minutes=4))
     view = look(sent)
     assert (view.phase, view.ply, view.show_checks) == ("late", "wait", True)
+
+
+def test_a_terminal_that_was_never_seen_is_not_said_to_have_been_seen(
+    till: PairedTill, sent: datetime
+) -> None:
+    assert look(sent).lede.startswith("It has not called yet")
