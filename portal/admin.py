@@ -17,29 +17,10 @@ from django.utils.translation import gettext_lazy as _
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
 from portal.forms import PhoneField
+from portal.kept import Kept, ReadOnly
 from portal.messaging.gateways import words_for
 from portal.messaging.outbox import phone_subject
 from portal.models import AuditEvent, Merchant, Message, Store, User, phone_digest
-
-
-class Kept:
-    """Rows that history hangs on: nobody deletes one."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-
-class ReadOnly(Kept):
-    """Rows that people look at and only the code changes."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds one by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits one."""
-        return False
 
 
 class NewPhoneForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -15,6 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from portal.kept import ReadOnly
 from portal.models import AuditEvent, User
 from recovery import tickets
 from recovery.models import Recovery, Ticket, TicketEntry
@@ -25,22 +26,6 @@ def agent_of(request: HttpRequest) -> User:
     """Who works at the desk; the admin lets nobody else in."""
     assert isinstance(request.user, User)
     return request.user
-
-
-class ReadOnly:
-    """Rows that people look at and only the code changes."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds one by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody edits one."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes one."""
-        return False
 
 
 @admin.register(Recovery)

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from portal.kept import Kept, ReadOnly
 from portal.templatetags.rekey import ago
 from terminals import enrollment, issuer, overview
 from terminals.models import Command, CommandEvent, IssuerKey, Operator, Receipt, Terminal, TerminalModel
@@ -24,26 +25,6 @@ HEALTH = {
     "off": (" health--off", _("Offline")),
     "never": (" health--off", _("Never connected yet")),
 }
-
-
-class Kept:
-    """Rows that history hangs on: nobody deletes one."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-
-class ReadOnly(Kept):
-    """Rows that people look at and only the code changes."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
 
 
 class OperatorInline(Kept, admin.TabularInline):  # type: ignore[type-arg]
