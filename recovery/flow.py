@@ -326,7 +326,7 @@ def close(command: Command, hotline: str) -> bool:
                 "terminal": command.terminal.number,
                 "hotline": hotline,
             }
-            template = "choosing" if command.args.get("choose") else "applied"
+            template = "choosing" if command.is_choice else "applied"
             queue_message(template, recovery.phone, recovery.locale, facts=facts)
     return True
 

@@ -168,7 +168,7 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         raise ValueError("this recovery has no command")
     seen = health(command.terminal, now)
     phase = phase_of(command, seen, now)
-    done = command.signed_on_at if is_choice(command) else command.applied_at
+    done = command.signed_on_at if command.is_choice else command.applied_at
     title, lede = words_of(phase, command, seen)
     return StatusView(
         phase=phase,
@@ -189,11 +189,6 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
     )
 
 
-def is_choice(command: Command) -> bool:
-    """Whether the operator chooses at the terminal: then `applied` says that the screen for it is open."""
-    return command.args.get("choose") is True
-
-
 def phase_of(command: Command, seen: Health, now: datetime) -> str:
     """The one word for where a command is; finer than its state only where a person would ask."""
     if command.signed_on_at is not None:
@@ -202,7 +197,7 @@ def phase_of(command: Command, seen: Health, now: datetime) -> str:
         return QUEUED_AS[seen.kind]
     if command.state == State.FETCHED and command.retry_at is not None:
         return "deferred"
-    if command.applied_at is not None and is_choice(command):
+    if command.applied_at is not None and command.is_choice:
         return "choosing" if now < command.applied_at + flow.CHOICE_LIFE else "unanswered"
     if command.state == State.CANCELLED and command.reason == HANDED_OVER:
         return "cancelling"
@@ -230,7 +225,7 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
 def lines_of(command: Command, phase: str) -> list[Line]:
     """The printed lines, oldest first."""
     facts = [(_("Submitted"), command.created_at), (_("Fetched by the terminal"), command.fetched_at)]
-    facts.append((_("Screen for it is open") if is_choice(command) else _("In force"), command.applied_at))
+    facts.append((_("Screen for it is open") if command.is_choice else _("In force"), command.applied_at))
     lines: list[Line] = []
     for label, at in facts:
         if at is not None:
@@ -253,7 +248,7 @@ def lip_of(phase: str, command: Command, now: datetime) -> Lip | None:
     if phase not in LIPS:
         return None
     lamp, title, small = LIPS[phase]
-    since = (command.applied_at if is_choice(command) else None) or command.fetched_at or command.created_at
+    since = (command.applied_at if command.is_choice else None) or command.fetched_at or command.created_at
     return Lip(lamp, _(title), _(small) if small else "", int((now - since).total_seconds()))
 
 

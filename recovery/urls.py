@@ -1,22 +1,15 @@
 """Addresses of the recovery journey. None holds an id: the browser's cookie says which recovery it is."""
 
 from django.urls import path, register_converter
+from django.urls.converters import StringConverter
 
 from recovery import owner_views, status_views, support_views, views
 
 
-class OperatorNumber:
+class OperatorNumber(StringConverter):
     """Two digits: nothing else reaches a view."""
 
     regex = "[0-9]{2}"
-
-    def to_python(self, value: str) -> str:
-        """The number as it stands."""
-        return value
-
-    def to_url(self, value: str) -> str:
-        """The number as it stands."""
-        return value
 
 
 register_converter(OperatorNumber, "operator_number")

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
@@ -57,10 +57,7 @@ def deliver(command_id: str) -> bool:
 
 
 def _claim(command_id: str, now: datetime) -> Command | None:
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
-    claimed = Command.objects.filter(free, pk=command_id, state=QUEUED, pushed_at__isnull=True).update(
-        claimed_until=now + CLAIM, claims=F("claims") + 1
-    )
+    claimed = _unclaimed(now).filter(pk=command_id).update(claimed_until=now + CLAIM, claims=F("claims") + 1)
     if claimed != 1:
         return None
     command = Command.objects.select_related("terminal__store__merchant").get(pk=command_id)
@@ -72,6 +69,12 @@ def _claim(command_id: str, now: datetime) -> Command | None:
             Tag.COMMAND_PARKED, actor="worker", merchant=command.terminal.store.merchant, subject=command.id
         )
     return command
+
+
+def _unclaimed(now: datetime) -> QuerySet[Command]:
+    """Rows that wait to be pushed and that nobody holds."""
+    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
+    return Command.objects.filter(free, state=QUEUED, pushed_at__isnull=True)
 
 
 def _release(command: Command) -> None:
@@ -95,13 +98,14 @@ def _sign(command: Command) -> bool:
         terminal.save(update_fields=["last_seq"])
         claims = _claims(command, terminal)
         token = signer.sign_command(claims)
+        digest = jose.digest(token)
         facts = {"jkt": terminal.sign_kid or "", "seq": claims["seq"], "jti": claims["jti"]}
         stored = Command.objects.filter(pk=command.pk, state=QUEUED, claims=command.claims, token="").update(
-            token=token, token_digest=jose.digest(token), attempt=F("attempt") + 1, **facts
+            token=token, token_digest=digest, attempt=F("attempt") + 1, **facts
         )
         if stored != 1:
             raise Overtaken
-        CommandToken.objects.create(command=command, digest=jose.digest(token), **facts)
+        CommandToken.objects.create(command=command, digest=digest, **facts)
     command.refresh_from_db()
     return True
 
@@ -150,8 +154,12 @@ def _pushed(command: Command) -> None:
 
 def waiting_for(terminal_id: str) -> list[inbox.Item]:
     """The signed tokens a terminal should find, from the rows: the truth behind its inbox."""
-    rows = Command.objects.filter(terminal_id=terminal_id, state__in=(QUEUED, FETCHED)).exclude(token="")
-    return [_item(command) for command in rows.order_by("seq")]
+    return [_item(command) for command in _signed().filter(terminal_id=terminal_id).order_by("seq")]
+
+
+def _signed() -> QuerySet[Command]:
+    """Rows whose token should lie in an inbox."""
+    return Command.objects.filter(state__in=(QUEUED, FETCHED)).exclude(token="")
 
 
 def sweep() -> None:
@@ -162,8 +170,7 @@ def sweep() -> None:
     """
     now = timezone.now()
     commands.expire_due(now)
-    free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
-    unpushed = Command.objects.filter(free, state=QUEUED, pushed_at__isnull=True).order_by("created_at")
+    unpushed = _unclaimed(now).order_by("created_at")
     try:
         if not inbox.is_complete():
             inbox.rebuild(_fill)
@@ -183,8 +190,7 @@ def _deliver_alone(command_id: str) -> None:
 
 
 def _fill() -> None:
-    rows = Command.objects.filter(state__in=(QUEUED, FETCHED)).exclude(token="").order_by("seq")
-    for command in rows.iterator(chunk_size=500):
+    for command in _signed().order_by("seq").iterator(chunk_size=500):
         inbox.push(command.terminal_id, [_item(command)])
 
 
@@ -193,8 +199,6 @@ def _repair(now: datetime) -> None:
     ended = Command.objects.filter(finished_at__gt=now - REDROP, jti__isnull=False).order_by("-finished_at")
     for terminal_id, jti in ended.values_list("terminal_id", "jti")[:BATCH]:
         inbox.drop(terminal_id, [jti or ""])
-    lying = Command.objects.filter(state__in=(QUEUED, FETCHED), pushed_at__lt=now - REPUSH_AFTER).exclude(
-        token=""
-    )
+    lying = _signed().filter(pushed_at__lt=now - REPUSH_AFTER)
     for command in lying.order_by("-created_at")[:BATCH]:
         inbox.push(command.terminal_id, [_item(command)], wake=False)

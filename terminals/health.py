@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from django.db.models import Q
@@ -65,8 +65,3 @@ def _upsert(terminal_id: str, at: datetime, facts: dict[str, object]) -> None:
         return
     if Terminal.objects.filter(pk=terminal_id).exists():
         TerminalStatus.objects.get_or_create(terminal_id=terminal_id, defaults=facts)
-
-
-def stale_before(now: datetime) -> datetime:
-    """Terminals not seen since then are off, whatever their interval."""
-    return now - timedelta(seconds=MISSED * max(INTERVAL_S.values()))

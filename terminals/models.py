@@ -265,6 +265,11 @@ class Command(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.operator_number} {self.state}"
 
+    @property
+    def is_choice(self) -> bool:
+        """Whether the operator chooses at the terminal: `applied` then says that the screen is open."""
+        return self.args.get("choose") is True
+
 
 class CommandToken(models.Model):
     """Every token ever issued for a command: its id and hash, never its bytes. Receipts are matched here."""

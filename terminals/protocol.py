@@ -130,7 +130,6 @@ LATE: Final = "late"
 UNKNOWN: Final = "unknown"
 CONFLICT: Final = "conflict"
 INVALID: Final = "invalid"
-RECEIPT_RESULTS: Final = frozenset({OK, DUPLICATE, LATE, UNKNOWN, CONFLICT, INVALID})
 
 # --- errors -----------------------------------------------------------------------------------------------
 

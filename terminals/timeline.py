@@ -142,7 +142,7 @@ def _of_reset(reset: Command, terminals: list[Terminal]) -> list[Event]:
     operator = f"{number} {names.get(number, '')}".strip()
     moments: list[tuple[str, datetime | None]] = [
         (gettext_noop("A reset of %(operator)s on %(terminal)s was submitted"), reset.created_at),
-        (ASKED if reset.args.get("choose") else IN_FORCE, reset.applied_at),
+        (ASKED if reset.is_choice else IN_FORCE, reset.applied_at),
         (gettext_noop("%(operator)s signed on at %(terminal)s with the new password"), reset.signed_on_at),
     ]
     if reset.state in ENDED:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from joserfc.jwk import OKPKey
 
+from docs.wire_examples import opening_key, signing_key
 from terminals import jose
 from terminals.protocol import TYP_AUTH, TYP_COMMAND, TYP_RECEIPT
 
@@ -20,20 +20,6 @@ ORIGIN = "https://rekey.example"
 AUDIENCE = ORIGIN + "/terminal/v1"
 HWM = 41
 CID = "cmd_" + "C" * 16
-
-
-def signing_key(fill: int) -> dict[str, str]:
-    """The Ed25519 JWK whose seed is 32 equal bytes."""
-    seed = bytes([fill]) * 32
-    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-    return {"kty": "OKP", "crv": "Ed25519", "x": jose.b64u(public), "d": jose.b64u(seed)}
-
-
-def opening_key(fill: int) -> dict[str, str]:
-    """The X25519 JWK whose seed is 32 equal bytes."""
-    seed = bytes([fill]) * 32
-    public = X25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-    return {"kty": "OKP", "crv": "X25519", "x": jose.b64u(public), "d": jose.b64u(seed)}
 
 
 ISSUER, TERMINAL, OPENING, ROOT = signing_key(0x11), signing_key(0x22), opening_key(0x33), signing_key(0x44)
