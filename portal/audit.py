@@ -37,6 +37,8 @@ class Tag(models.TextChoices):
     COMMAND_PARKED = "terminals:command:parked"
     RECEIPT_CONFLICT = "terminals:receipt:conflict"
     SEQ_REPLAYED = "terminals:sequence:jumped"
+    ALERT_RAISED = "terminals:alert:raised"
+    ALERT_CLEARED = "terminals:alert:cleared"
     RECOVERY_STARTED = "recovery:recovery:started"
     RECOVERY_PROVED = "recovery:recovery:proved"
     RECOVERY_REFUSED = "recovery:recovery:refused"

@@ -49,9 +49,23 @@ class Recovery(models.Model):
     number = models.CharField(
         _("receipt number"), max_length=9, unique=True, default=new_receipt_number, editable=False
     )
+
+    class Door(models.TextChoices):
+        BROWSER = "browser", _("a browser")
+        TERMINAL = "terminal", _("the terminal")
+        OWNER = "owner", _("a signed-in owner")
+
     state = models.CharField(
         _("state"), max_length=12, choices=State.choices, default=State.STARTED, db_index=True, editable=False
     )
+    door = models.CharField(
+        _("started at"), max_length=8, choices=Door.choices, default=Door.BROWSER, editable=False
+    )
+    # Where it was started at a terminal: the request shown there, and when the match number was confirmed.
+    request = models.OneToOneField(
+        "terminals.RecoveryRequest", null=True, blank=True, on_delete=models.PROTECT, editable=False
+    )
+    possession_at = models.DateTimeField(_("stood at the terminal"), null=True, blank=True, editable=False)
     reason = models.CharField(_("reason"), max_length=32, blank=True, default="", editable=False)
     browser_digest = models.CharField(max_length=64, unique=True, editable=False)
     identifier = models.CharField(_("what was typed"), max_length=32, editable=False)

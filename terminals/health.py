@@ -9,8 +9,8 @@ from typing import Literal
 
 from django.db.models import Q
 
+from terminals.headers import Telemetry
 from terminals.models import Terminal, TerminalStatus
-from terminals.protocol import Telemetry
 
 # Protocol §3: seconds between polls by power and network, and the jitter on top.
 INTERVAL_S = {Terminal.Power.MAINS.value: 60, Terminal.Power.CELLULAR.value: 300}

@@ -12,8 +12,8 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from terminals import commands
+from terminals.headers import Telemetry
 from terminals.health import note_seen
-from terminals.protocol import Telemetry
 
 log = structlog.get_logger(__name__)
 FLUSH_S = 0.3

@@ -22,6 +22,7 @@ from django.db import DatabaseError, close_old_connections
 from terminals import delivery
 from terminals.authentication import Bearer, admit, verify
 from terminals.bearers import BearerCache
+from terminals.headers import parse_telemetry, poll_header
 from terminals.health import INTERVAL_S, JITTER_S, WAIT_S
 from terminals.inbox import Contents, InboxUnavailable, Reader
 from terminals.notes import Notes
@@ -30,8 +31,6 @@ from terminals.protocol import (
     TOKENS_PER_POLL,
     WAIT_MAX,
     ProtocolError,
-    parse_telemetry,
-    poll_header,
 )
 from terminals.wakeups import Wakeups
 

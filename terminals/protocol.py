@@ -6,7 +6,6 @@ import json
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 # --- limits -----------------------------------------------------------------------------------------------
@@ -17,6 +16,8 @@ BEARER_MAX: Final = 1 * KIB
 RECEIPT_MAX: Final = 2 * KIB
 ENROLL_MAX: Final = 4 * KIB
 KEYSET_MAX: Final = 8 * KIB
+KEYROLL_MAX: Final = 4 * KIB
+KEYSET_STEPS_MAX: Final = 64
 BODY_MAX: Final = 32 * KIB
 TELEMETRY_MAX: Final = 256
 TOKENS_PER_POLL: Final = 4
@@ -25,6 +26,10 @@ OPEN_COMMANDS_MAX: Final = 32
 OPERATORS_MAX: Final = 64
 DONE_RING: Final = 32
 HISTORY: Final = 4
+MATCH_TRIES: Final = 3
+UNLOCK_TRIES: Final = 3
+UNLOCK_CHALLENGES_PER_DAY: Final = 5
+UNLOCK_ANSWERS_PER_DAY: Final = 3
 
 INT_MAX: Final = 2**53 - 1
 SEQ_STEP_MAX: Final = 2**20
@@ -44,6 +49,12 @@ TOKEN_LIFETIME_MAX: Final = 7 * 24 * HOUR
 CHOOSE_SCREEN: Final = 15 * 60
 PAIRING_LIFETIME: Final = 15 * 60
 WAIT_MAX: Final = 55
+KEYROLL_GRACE: Final = 24 * HOUR
+RECOVERY_LIFETIME: Final = 600
+RECOVERY_INTERVAL: Final = 3
+GAP_MIN: Final = 5
+GAP_MIN_FAST: Final = 3
+BACKUP_AGE_MAX: Final = 24 * HOUR
 
 # --- names that travel ------------------------------------------------------------------------------------
 
@@ -55,6 +66,7 @@ TYP_COMMAND: Final = "rekey-cmd+jwt"
 TYP_RECEIPT: Final = "rekey-receipt+jwt"
 TYP_KEYSET: Final = "rekey-keyset+jwt"
 TYP_KEYROLL: Final = "rekey-keyroll+jwt"
+TYP_POSSESSION: Final = "rekey-pop+jwt"
 
 SET_CREDENTIAL: Final = "set_credential"
 UNLOCK: Final = "unlock"
@@ -111,6 +123,8 @@ HARD_FINAL: Final = frozenset({APPLIED, REJECTED})
 
 DEFERRED: Final = "deferred"
 SIGNED_ON: Final = "signed_on"
+# The `sub` of the receipt of an offline unlock, which no token ever asked for.
+OFFLINE: Final = "offline"
 RECEIPT_STATUSES: Final = frozenset({DEFERRED, APPLIED, REJECTED, SIGNED_ON})
 
 # A terminal that says one of these could not authenticate the token, so it knows no more than its hash.
@@ -267,101 +281,3 @@ def strict_json(raw: bytes, max_depth: int = JSON_DEPTH_MAX) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ProtocolError("malformed", "JSON: an object is wanted")
     return value
-
-
-# --- headers ----------------------------------------------------------------------------------------------
-
-_ITEM: Final = re.compile(
-    r"(?P<key>[a-z*][a-z0-9_.*-]*)"
-    r"(?:=(?:(?P<int>-?[0-9]{1,15})|\"(?P<str>(?:[ !#-\[\]-~]|\\[\"\\])*)\"|\?(?P<bool>[01])"
-    r"|(?P<token>[A-Za-z*][!#$%&'*+.^_`|~0-9A-Za-z:/-]*)))?"
-)
-_COMMA: Final = re.compile(r"[ \t]*,[ \t]*")
-
-
-def parse_dictionary(text: str) -> dict[str, int | str | bool] | None:
-    """An RFC 9651 dictionary of integers, strings, tokens and booleans; None if it is anything else."""
-    members: dict[str, int | str | bool] = {}
-    text = text.strip(" ")
-    position = 0
-    while position < len(text):
-        item = _ITEM.match(text, position)
-        if item is None:
-            return None
-        members[item["key"]] = _item_value(item)
-        position = item.end()
-        if position < len(text):
-            comma = _COMMA.match(text, position)
-            if comma is None or comma.end() == len(text):
-                return None
-            position = comma.end()
-    return members
-
-
-def _item_value(item: re.Match[str]) -> int | str | bool:
-    if item["int"] is not None:
-        return int(item["int"])
-    if item["str"] is not None:
-        return re.sub(r"\\(.)", r"\1", item["str"])
-    if item["token"] is not None:
-        return item["token"]
-    return item["bool"] != "0"
-
-
-@dataclass(frozen=True, slots=True)
-class Telemetry:
-    """What a terminal says of itself in `Rekey-Telemetry`. Advisory, never an input to a decision."""
-
-    pv: int | None = None
-    fw: str | None = None
-    bat: int | None = None
-    chg: bool | None = None
-    hwm: int | None = None
-    ks: int | None = None
-    batch: bool | None = None
-    idle: bool | None = None
-
-    def header(self) -> str:
-        """The header value, members without a value left out."""
-        return format_dictionary({name: getattr(self, name) for name in self.__slots__})
-
-
-_TELEMETRY_TYPES: Final[Mapping[str, type]] = {
-    "pv": int, "fw": str, "bat": int, "chg": bool, "hwm": int, "ks": int, "batch": bool, "idle": bool,
-}  # fmt: skip
-
-
-def parse_telemetry(header: str | None) -> Telemetry | None:
-    """Read `Rekey-Telemetry`; None when absent or unreadable. Unknown and mistyped members are dropped."""
-    if not header or len(header) > TELEMETRY_MAX:
-        return None
-    members = parse_dictionary(header)
-    if members is None:
-        return None
-    facts: dict[str, Any] = {
-        name: members[name] for name, kind in _TELEMETRY_TYPES.items() if type(members.get(name)) is kind
-    }
-    for name, low, high in (("bat", 0, 100), ("hwm", 0, INT_MAX), ("ks", 0, 2**31 - 1), ("pv", 0, 255)):
-        if not low <= facts.get(name, low) <= high:
-            del facts[name]
-    if len(facts.get("fw", "")) > 40:
-        del facts["fw"]
-    return Telemetry(**facts)
-
-
-def format_dictionary(members: Mapping[str, int | str | bool | None]) -> str:
-    """Write an RFC 9651 dictionary; members that are None are left out."""
-    return ", ".join(f"{key}={_written(value)}" for key, value in members.items() if value is not None)
-
-
-def _written(value: int | str | bool) -> str:
-    if isinstance(value, bool):
-        return f"?{int(value)}"
-    if isinstance(value, int):
-        return str(value)
-    return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
-
-
-def poll_header(interval: int, jitter: int, wait: int, fast_until: int | None = None) -> str:
-    """The value of `Rekey-Poll`: seconds, and until when (Unix seconds) the terminal should poll fast."""
-    return format_dictionary({"interval": interval, "jitter": jitter, "wait": wait, "fast_until": fast_until})

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from terminals import jose, pairing
 from terminals.claims import parse_challenge, parse_keyset
+from terminals.headers import Telemetry, parse_dictionary
 from terminals.protocol import (
     BEARER_BACKDATE,
     BEARER_LIFETIME,
@@ -24,10 +25,8 @@ from terminals.protocol import (
     TYP_KEYSET,
     WAIT_MAX,
     ProtocolError,
-    Telemetry,
     is_id,
     new_id,
-    parse_dictionary,
 )
 from terminals.simulator.checks import SUPPORTED, check_keyset, names_unknown_key
 from terminals.simulator.failpoints import reach

@@ -22,7 +22,8 @@ PLANTED = {
 }
 
 
-DOORS = re.compile(r"(.*_)?(views|urls|admin|admin_site|tasks|api|pages|poll)|management.*")
+DOORS = re.compile(r"(.*_)?(views|urls|admin|admin_site|tasks|api|pages|poll)(\..*)?|management.*")
+MODELS = re.compile(r".*\.models(\..*)?")
 # What models stand on.
 GROUND = {"portal.fields", "portal.secrets", "terminals.protocol"}
 
@@ -39,7 +40,7 @@ def steps(graph: dict[str, set[str]]) -> list[str]:
         for module, targets in graph.items()
         for target in targets
         if (is_door(target) and not is_door(module))
-        or (module.endswith(".models") and not target.endswith(".models") and target not in GROUND)
+        or (MODELS.fullmatch(module) and not MODELS.fullmatch(target) and target not in GROUND)
     ]
     return sorted(wrong)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from terminals import jose
 from terminals.claims import parse_auth, parse_confirm, parse_enroll, parse_inventory, parse_receipt
+from terminals.headers import poll_header
 from terminals.protocol import (
     TYP_AUTH,
     TYP_COMMAND,
@@ -19,7 +20,6 @@ from terminals.protocol import (
     TYP_KEYSET,
     TYP_RECEIPT,
     new_id,
-    poll_header,
     strict_json,
 )
 from tests.vectors import world

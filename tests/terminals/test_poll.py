@@ -19,9 +19,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from terminals import delivery, enrollment, inbox, poll
+from terminals.headers import parse_dictionary
 from terminals.health import health
 from terminals.models import Command, Terminal, TerminalStatus
-from terminals.protocol import parse_dictionary
 from tests.cast import PairedTill, make_terminal, pair_on_paper
 from tests.terminals.asgi import Answer, ask, poll_once, run
 from tests.terminals.work import delivered, fresh, reset

@@ -11,8 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terminals import claims, protocol
-from terminals.protocol import ALLOWED, OPEN, PROBLEMS, ProtocolError, parse_telemetry, strict_json
+from terminals import claims, headers, protocol
+from terminals.headers import parse_telemetry
+from terminals.protocol import (
+    ALLOWED,
+    OPEN,
+    PROBLEMS,
+    ProtocolError,
+    strict_json,
+)
 from tests.vectors import world
 
 MEMBER = st.recursive(
@@ -235,20 +242,20 @@ class TestTelemetry:
         "header", ["bat=101", "bat=?1", 'hwm="41"', "hwm=-1", "chg=1", "other=5", "ks=token"]
     )
     def test_facts_out_of_range_or_type_are_dropped(self, header: str) -> None:
-        assert parse_telemetry(header) == protocol.Telemetry()
+        assert parse_telemetry(header) == headers.Telemetry()
 
     @given(st.text(max_size=300))
     def test_any_header_is_read_or_ignored(self, header: str) -> None:
         telemetry = parse_telemetry(header)
-        assert telemetry is None or isinstance(telemetry, protocol.Telemetry)
+        assert telemetry is None or isinstance(telemetry, headers.Telemetry)
 
     @given(st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40))
     def test_text_survives_the_header(self, text: str) -> None:
-        assert protocol.parse_dictionary(protocol.format_dictionary({"fw": text})) == {"fw": text}
+        assert headers.parse_dictionary(headers.format_dictionary({"fw": text})) == {"fw": text}
 
     def test_the_pace_is_written_as_a_dictionary(self) -> None:
-        assert protocol.poll_header(60, 15, 25) == "interval=60, jitter=15, wait=25"
-        assert protocol.poll_header(3, 0, 25, 9).endswith("fast_until=9")
+        assert headers.poll_header(60, 15, 25) == "interval=60, jitter=15, wait=25"
+        assert headers.poll_header(3, 0, 25, 9).endswith("fast_until=9")
 
 
 class TestProblems:

@@ -1,4 +1,4 @@
-"""What the support desk sees of terminals: no field holds a key, a token or anything sealed."""
+"""Terminals, their makes and the operators on them, as the support desk sees them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from portal.kept import Kept, ReadOnly
+from portal.kept import Kept
 from portal.templatetags.rekey import ago
 from terminals import enrollment, issuer, overview
-from terminals.models import Command, CommandEvent, IssuerKey, Operator, Receipt, Terminal, TerminalModel
+from terminals.models import Operator, Terminal, TerminalModel
 
 HEALTH = {
     "online": ("", _("Online")),
@@ -128,71 +128,3 @@ class OperatorAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
         """Once there, only the name can change."""
         fixed = ("terminal", "number", "role") if obj else ()
         return (*fixed, "last_signed_on_at")
-
-
-class CommandEventInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """The moves of a command."""
-
-    model = CommandEvent
-    extra = 0
-    fields = readonly_fields = ("at", "from_state", "to_state", "actor", "facts")
-
-
-class ReceiptInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]
-    """What the terminal has signed about it."""
-
-    model = Receipt
-    extra = 0
-    fields = readonly_fields = ("received_at", "at", "status", "reason", "result", "hwm")
-
-
-@admin.register(Command)
-class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """Commands with their timeline."""
-
-    list_display = (
-        "id",
-        "kind",
-        "operator_number",
-        "terminal",
-        "state",
-        "reason",
-        "created_at",
-        "applied_at",
-    )
-    list_filter = ("state", "kind", "created_at")
-    list_select_related = ("terminal",)
-    search_fields = ("id", "terminal__number__iexact", "terminal__serial__iexact", "recovery_ref")
-    date_hierarchy = "created_at"
-    fields = (
-        "id",
-        "kind",
-        "terminal",
-        "operator_number",
-        "args",
-        "state",
-        "reason",
-        "late",
-        "requested_by",
-        "approved_by",
-        "recovery_ref",
-        "superseded_by",
-        "attempt",
-        "created_at",
-        "pushed_at",
-        "fetched_at",
-        "retry_at",
-        "applied_at",
-        "signed_on_at",
-        "finished_at",
-        "expires_at",
-    )
-    inlines = (CommandEventInline, ReceiptInline)
-
-
-@admin.register(IssuerKey)
-class IssuerKeyAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """The keys that may sign commands, by name; made and revoked on the command line."""
-
-    list_display = ("kid", "not_before", "expires_at", "revoked_at")
-    fields = ("kid", "commands", "not_before", "expires_at", "revoked_at")
