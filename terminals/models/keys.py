@@ -38,11 +38,14 @@ class IssuerKey(models.Model):
     kid = models.CharField(primary_key=True, max_length=16)
     jwk = models.JSONField()
     commands = models.JSONField(default=list)
-    not_before = models.DateTimeField()
-    expires_at = models.DateTimeField()
+    not_before = models.DateTimeField(_("good from"))
+    expires_at = models.DateTimeField(_("good until"))
     # From when on new tokens are signed by it; before that it is only published, so that terminals learn it.
-    activated_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    activated_at = models.DateTimeField(_("in use since"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+    # The first and the last keyset that list it; none while it is only prepared.
+    first_version = models.PositiveIntegerField(null=True, blank=True)
+    last_version = models.PositiveIntegerField(null=True, blank=True)
     # The name of its key file in the issuer folder of the workers; the key itself is never stored here.
     file = models.CharField(max_length=64, blank=True, default="")
 
