@@ -38,10 +38,14 @@ GUARDS = {
     "second-factor-per-account": "20/hour",
     "pairing-overall": "200/hour",
     "tickets-per-phone": "3/day",
+    "recoveries-per-terminal": "3/hour",
+    "offline-challenges-per-terminal": "5/day",
+    "offline-answers-per-terminal": "3/day",
 }
 # Counted in Redis per address block; when Redis is away, in this process at a quarter of the rate.
 SHIELDS = {
     "identify": "10/hour",
+    "user-code": "20/hour",
     "code": "60/hour",
     "sign-in": "30/hour",
     "support": "5/hour",

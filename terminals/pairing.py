@@ -79,11 +79,16 @@ def check_digit(number: str) -> str:
     return str(interim)
 
 
+def tidy(text: str) -> str:
+    """A code without separators, in upper case and the plain forms of its signs."""
+    return _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+
+
 def normalise(text: str) -> ParsedCode | None:
     """Read a code as typed: case, separators and full-width forms are forgiven; None if it is no code."""
     if len(text) > _TYPED_MAX:
         return None
-    plain = _SEPARATORS.sub("", unicodedata.normalize("NFKC", text)).upper()
+    plain = tidy(text)
     if _LETTERS.fullmatch(plain):
         return ParsedCode(plain[:SELECTOR_LENGTH], plain[SELECTOR_LENGTH:])
     if _NUMBER.fullmatch(plain) and check_digit(plain) == "0":

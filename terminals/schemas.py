@@ -48,6 +48,24 @@ class ReceiptsAnswer(Schema):
     results: list[ReceiptResult]
 
 
+class RecoveryAnswer(Schema):
+    """201 of `POST recoveries`: what the terminal puts on its screen, and how long and often it asks."""
+
+    rid: str = Field(pattern="^rec_[A-Za-z0-9_-]{16}$")
+    user_code: str = Field(examples=["BCDF-GHJK"])
+    verification_uri: str
+    verification_uri_complete: str
+    expires_in: int
+    interval: int
+    match: str = Field(pattern="^[0-9]{2}$")
+
+
+class RecoveryState(Schema):
+    """200 of `GET recoveries/{rid}`."""
+
+    state: str = Field(pattern="^(pending|denied|expired|done)$")
+
+
 def body(content_type: str, schema: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI request body of an operation that reads its bytes itself."""
     return {"requestBody": {"required": True, "content": {content_type: {"schema": schema}}}}
@@ -55,6 +73,11 @@ def body(content_type: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 COMPACT = {"type": "string", "pattern": r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"}
 NONCE = {"type": "object", "required": ["nonce"], "properties": {"nonce": {"type": "string"}}}
+RECOVERY = {
+    "type": "object",
+    "required": ["op"],
+    "properties": {"op": {"type": "string", "pattern": "^[0-9]{2}$"}},
+}
 RECEIPTS = {
     "type": "object",
     "required": ["receipts"],

@@ -1,10 +1,10 @@
-"""The terminal API beside the poll: enroll, confirm, receipts, inventory, keysets (protocol §1, §5–§8)."""
+"""The terminal API beside the poll: enroll, confirm, receipts, inventory, keysets, recoveries (protocol §1, §5–§8)."""
 
 from __future__ import annotations
 
 from ninja.errors import ValidationError
 
-from terminals.api import enrollment, inventory, keysets, receipts
+from terminals.api import enrollment, inventory, keysets, receipts, recoveries
 from terminals.problems import TerminalAPI, refuse, refuse_broken, refuse_parameters
 from terminals.protocol import ProtocolError
 
@@ -20,5 +20,5 @@ api.exception_handler(ProtocolError)(refuse)
 api.exception_handler(ValidationError)(refuse_parameters)
 api.exception_handler(Exception)(refuse_broken)
 
-for room in (enrollment, receipts, inventory, keysets):
+for room in (enrollment, receipts, inventory, keysets, recoveries):
     api.add_router("", room.router)

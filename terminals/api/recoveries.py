@@ -23,8 +23,9 @@ router = Router()
 )
 def start(request: HttpRequest) -> Status[dict[str, str | int]]:
     """What to show: a QR, the code for those who cannot scan, and the match number."""
+    terminal = caller(request)
     operator_number = parse_recovery_start(strict_json(raw_body(request)))
-    shown = requests.open_request(caller(request), operator_number)
+    shown = requests.open_request(terminal, operator_number)
     answer: dict[str, str | int] = {
         "rid": shown.rid,
         "user_code": shown.user_code,
