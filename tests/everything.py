@@ -17,8 +17,11 @@ from tests import chromium, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-# Checks of files say the same on every database, and running processes are costly.
-ONCE = ["--ignore=tests/house", "-m", "not live and not browser"]
+# Whoever starts processes or a browser wants the machine alone; the rest shares it, two by two.
+ALONE = ["-m", "live or browser"]
+SHARED = ["-m", "not live and not browser", "-n", "2"]
+# Checks of files say the same on every database.
+NO_FILES = ["--ignore=tests/house"]
 
 
 @dataclass
@@ -97,9 +100,13 @@ def main() -> int:
     checks(report)
     if not options.only_checks:
         env = browser(report)
-        report.tests("tests on SQLite", arguments, {**env, "DATABASE_URL": ""})
+        sqlite = {**env, "DATABASE_URL": ""}
+        report.tests("tests on SQLite", [*SHARED, *arguments], sqlite)
+        report.tests("real processes and browsers", [*ALONE, *arguments], sqlite)
         with postgres.running() as url:
-            report.tests("tests on PostgreSQL", [*ONCE, *arguments], {**env, "DATABASE_URL": url})
+            report.tests(
+                "tests on PostgreSQL", [*SHARED, *NO_FILES, *arguments], {**env, "DATABASE_URL": url}
+            )
     return report.close()
 
 
