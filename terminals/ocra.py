@@ -89,7 +89,7 @@ def make_question(counter: int) -> str:
 
 
 def read_question(typed: str) -> str | None:
-    """The ten digits somebody typed; spaces, hyphens and full-width forms are forgiven. None if it is not ten.
+    """The ten digits somebody typed, however they were grouped; None if there are not ten.
 
     Whether the check digit holds is another question: `is_slip`.
     """

@@ -78,8 +78,8 @@ def digest_of(user_code: str) -> str:
 def open_request(terminal: Terminal, operator_number: str) -> Shown:
     """Begin a recovery at the terminal; one that was open there is over, for the screen shows one at a time.
 
-    Raises ProtocolError: `quarantined` for a terminal that is stopped or was tampered with, `not_found` for an
-    operator the portal does not know, `slow_down` beyond three an hour.
+    Raises ProtocolError: `quarantined` for a terminal that is stopped or was tampered with, `not_found` for
+    an operator the portal does not know, `slow_down` beyond three an hour.
     """
     if terminal.state != Terminal.State.ACTIVE or terminal.tampered_at is not None:
         raise ProtocolError("quarantined")
@@ -145,7 +145,7 @@ def asked_at_shop(user_code_digest: str, merchant: Merchant, now: datetime) -> R
 
 
 def bind(user_code_digest: str, merchant: Merchant) -> RecoveryRequest | None:
-    """Give the request to the first browser that has proved to be the merchant's; None for everybody later."""
+    """Give the request to the first browser that proved to be the merchant's; None for all later ones."""
     request = asked_at_shop(user_code_digest, merchant, timezone.now())
     if request is None or not _move(request.id, State.PENDING, to=State.BOUND):
         return None
@@ -154,7 +154,7 @@ def bind(user_code_digest: str, merchant: Merchant) -> RecoveryRequest | None:
 
 
 def match(request_id: str, number: str) -> Matched:
-    """Judge a typed match number. A try is spent before it is looked at; the last wrong one burns the request.
+    """Judge a typed match number. A try is spent before it is looked at; the last one burns the request.
 
     Called outside a transaction, so that a spent try stays spent.
     """

@@ -1,4 +1,4 @@
-"""The terminal API beside the poll: enroll, confirm, receipts, inventory, keysets, recoveries (protocol §1, §5–§8)."""
+"""The terminal API beside the poll: enrollment, receipts, inventory, keysets, recoveries (§1, §5–§8)."""
 
 from __future__ import annotations
 
