@@ -1,15 +1,17 @@
-"""The signing key. Only Celery workers are told where it lies (design D6)."""
+"""Signing. Only Celery workers are told where the keys lie (design D6)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
-from terminals import jose, keyfiles
+from terminals import issuer, jose, keyfiles
+from terminals.models import IssuerKey, TerminalStatus
 from terminals.protocol import TYP_COMMAND
 
 
@@ -17,16 +19,54 @@ class NoSigningKey(RuntimeError):
     """The process cannot sign: it was not given a key, or the key's file is open to others."""
 
 
-@lru_cache(maxsize=2)
-def _load(path: str) -> dict[str, str]:
-    try:
-        return keyfiles.load(Path(path))
-    except (OSError, ValueError) as error:
-        raise NoSigningKey(f"the signing key cannot be used: {type(error).__name__}") from error
-
-
 def sign_command(claims: Mapping[str, Any]) -> str:
-    """The claims as a `rekey-cmd+jwt`. Raises NoSigningKey where the key is not available."""
+    """The claims as a `rekey-cmd+jwt`, by a key its terminal knows. Raises NoSigningKey."""
     if not settings.REKEY_ISSUER_KEY_FILE:
         raise NoSigningKey("REKEY_ISSUER_KEY_FILE is not set in this process")
-    return jose.sign(claims, TYP_COMMAND, _load(settings.REKEY_ISSUER_KEY_FILE))
+    key = choose(claims["cmd"], claims["aud"])
+    return jose.sign(claims, TYP_COMMAND, _private(settings.REKEY_ISSUER_KEY_FILE, key.file, key.kid))
+
+
+def choose(kind: str, terminal_id: str) -> IssuerKey:
+    """The newest key in use for this kind that the terminal has a keyset for. Raises NoSigningKey.
+
+    A terminal that has none of them, or has not said, gets the oldest: it is the likeliest to be known, and a
+    terminal that does not know it will fetch the keysets it lacks.
+    """
+    now = timezone.now()
+    usable = [
+        one.key
+        for one in issuer.standings()
+        if one.state in ("current", "previous") and kind in one.key.commands and now < one.signs_until
+    ]
+    if not usable:
+        raise NoSigningKey(f"no issuer key may sign {kind}")
+    return usable[0] if len(usable) == 1 else _known(usable, terminal_id)
+
+
+def _known(usable: Sequence[IssuerKey], terminal_id: str) -> IssuerKey:
+    told = TerminalStatus.objects.filter(terminal_id=terminal_id).values_list("keyset_version", flat=True)
+    version = told.first()
+    if version is not None:
+        for key in usable:
+            if (key.first_version or 0) <= version:
+                return key
+    return usable[-1]
+
+
+@lru_cache(maxsize=16)
+def _private(named: str, file: str, kid: str) -> dict[str, str]:
+    """The private half, from its own file or from the one that was named."""
+    folder = keyfiles.folder_of(Path(named))
+    places = [folder / file] if file else sorted(folder.glob("*.jwk"))
+    if Path(named).is_file():
+        places.append(Path(named))
+    trouble = "it is not there"
+    for path in places:
+        try:
+            private = keyfiles.load(path)
+            if jose.kid16(private) == kid:
+                return private
+        except (OSError, ValueError, KeyError) as error:
+            trouble = type(error).__name__
+    raise NoSigningKey(f"the signing key {kid} cannot be used: {trouble}")
