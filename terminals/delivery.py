@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from portal.audit import Tag, record
 from terminals import commands, inbox, jose, signer
-from terminals.models import Command, CommandToken, Terminal
-from terminals.protocol import FETCHED, LOCK, QUEUED, new_id
+from terminals.alerts import raise_alert
+from terminals.commands import GUARDED, SERVED_IN_QUARANTINE
+from terminals.models import Command, CommandToken, Terminal, TerminalAlert, TerminalStatus
+from terminals.protocol import FETCHED, QUEUED, new_id
 
 log = structlog.get_logger(__name__)
 CLAIM = timedelta(seconds=5)
@@ -25,6 +27,9 @@ PARKED_AFTER = 10
 REDROP = timedelta(minutes=2)
 REPUSH_AFTER = timedelta(seconds=5)
 BATCH = 200
+# How far the numbers a terminal says it has seen may make us skip ahead: enough for a restored database, and
+# nothing to gain for whoever only has a bearer. Its signed word counts for any distance (see receipts).
+SKIP_MAX = 1000
 
 
 class Overtaken(Exception):
@@ -39,6 +44,9 @@ def deliver(command_id: str) -> bool:
     """
     command = _claim(command_id, timezone.now())
     if command is None:
+        return False
+    if not may_receive(command.terminal, command.kind):
+        _release(command)
         return False
     try:
         if not command.token and not _sign(command):
@@ -65,9 +73,9 @@ def _claim(command_id: str, now: datetime) -> Command | None:
         until = now + min(CLAIM * 2 ** min(command.claims - 1, 6), CLAIM_MAX)
         Command.objects.filter(pk=command_id, claims=command.claims).update(claimed_until=until)
     if command.claims == PARKED_AFTER:
-        record(
-            Tag.COMMAND_PARKED, actor="worker", merchant=command.terminal.store.merchant, subject=command.id
-        )
+        merchant = command.terminal.store.merchant
+        record(Tag.COMMAND_PARKED, actor="worker", merchant=merchant, subject=command.id)
+        raise_alert(TerminalAlert.Kind.PARKED, command.terminal, command=command)
     return command
 
 
@@ -78,7 +86,7 @@ def _unclaimed(now: datetime) -> QuerySet[Command]:
 
 
 def _release(command: Command) -> None:
-    # Redis being away is nobody's fault: the claim does not count against the row.
+    # Redis being away or a terminal that may not be served is no fault of the row: it is not counted.
     Command.objects.filter(pk=command.pk, claims=command.claims).update(
         claimed_until=None, claims=F("claims") - 1
     )
@@ -89,12 +97,12 @@ def _sign(command: Command) -> bool:
     with transaction.atomic():
         # The row lock makes the numbers of one terminal rise one at a time, whoever signs.
         terminal = Terminal.objects.select_for_update(no_key=True).get(pk=command.terminal_id)
-        if not _may_receive(terminal, command):
+        if not may_receive(terminal, command.kind) or _lacks_approval(command):
             return False
         if command.sealed and command.sealed_kid != terminal.enc_kid:
             commands.move(command, Command.State.EXPIRED, actor="server", reason="key_changed")
             return False
-        terminal.last_seq += 1
+        terminal.last_seq = max(terminal.last_seq, _seen_by(terminal)) + 1
         terminal.save(update_fields=["last_seq"])
         claims = _claims(command, terminal)
         token = signer.sign_command(claims)
@@ -110,10 +118,36 @@ def _sign(command: Command) -> bool:
     return True
 
 
-def _may_receive(terminal: Terminal, command: Command) -> bool:
+def may_receive(terminal: Terminal, kind: str) -> bool:
+    """Whether a command of this kind is signed for the terminal, and offered to it, as things stand."""
+    if terminal.tampered_at is not None:
+        return False
     if terminal.state == Terminal.State.QUARANTINED:
-        return command.kind == LOCK
+        return kind in SERVED_IN_QUARANTINE
     return terminal.state == Terminal.State.ACTIVE
+
+
+def _servable() -> Q:
+    """The same as `may_receive`, for many rows."""
+    stopped = Q(terminal__state=Terminal.State.QUARANTINED, kind__in=SERVED_IN_QUARANTINE)
+    return Q(terminal__tampered_at__isnull=True) & (Q(terminal__state=Terminal.State.ACTIVE) | stopped)
+
+
+def _lacks_approval(command: Command) -> bool:
+    """A guarded command that nobody else approved; the database refuses such rows as well."""
+    return command.kind in GUARDED and not command.approved_by
+
+
+def _seen_by(terminal: Terminal) -> int:
+    """The number a terminal last said it has seen, if that is a little more than we remember giving out.
+
+    Then the database was restored: a number it has used is not given out a second time, and people are told.
+    """
+    seen = TerminalStatus.objects.filter(terminal=terminal).values_list("reported_hwm", flat=True).first()
+    if not terminal.last_seq or seen is None or not terminal.last_seq < seen <= terminal.last_seq + SKIP_MAX:
+        return 0
+    raise_alert(TerminalAlert.Kind.HWM_AHEAD, terminal, hwm=seen, ours=terminal.last_seq)
+    return seen
 
 
 def _claims(command: Command, terminal: Terminal) -> dict[str, Any]:
@@ -132,6 +166,7 @@ def _claims(command: Command, terminal: Terminal) -> dict[str, Any]:
     optional = {
         "op": command.operator_number,
         "args": command.args,
+        "guard": command.guard,
         "rid": command.recovery_ref,
         "sealed": command.sealed,
         "apr": [command.approved_by] if command.approved_by else [],
@@ -158,8 +193,21 @@ def waiting_for(terminal_id: str) -> list[inbox.Item]:
 
 
 def _signed() -> QuerySet[Command]:
-    """Rows whose token should lie in an inbox."""
-    return Command.objects.filter(state__in=(QUEUED, FETCHED)).exclude(token="")
+    """Rows whose token should lie in an inbox: one that was deferred does not, until its time has come."""
+    due = Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now())
+    return Command.objects.filter(_servable(), due, state__in=(QUEUED, FETCHED)).exclude(token="")
+
+
+def refresh(terminal_id: str) -> None:
+    """Make one inbox what the rows say: after a terminal was stopped, or may be served again.
+
+    Raises InboxUnavailable.
+    """
+    wanted = waiting_for(terminal_id)
+    kept = {item.jti for item in wanted}
+    inbox.drop(terminal_id, [item.jti for item in inbox.read(terminal_id).items if item.jti not in kept])
+    if wanted:
+        inbox.push(terminal_id, wanted)
 
 
 def sweep() -> None:
@@ -170,12 +218,13 @@ def sweep() -> None:
     """
     now = timezone.now()
     commands.expire_due(now)
-    unpushed = _unclaimed(now).order_by("created_at")
+    unpushed = _unclaimed(now).filter(_servable()).order_by("created_at")
     try:
         if not inbox.is_complete():
             inbox.rebuild(_fill)
         for command_id in unpushed.values_list("pk", flat=True)[:BATCH]:
             _deliver_alone(command_id)
+        _offer_again(now)
         _repair(now)
     except inbox.InboxUnavailable as error:
         log.warning("inbox_away", error=type(error).__name__)
@@ -192,6 +241,14 @@ def _deliver_alone(command_id: str) -> None:
 def _fill() -> None:
     for command in _signed().order_by("seq").iterator(chunk_size=500):
         inbox.push(command.terminal_id, [_item(command)])
+
+
+def _offer_again(now: datetime) -> None:
+    """Put back what a terminal has deferred until now, and wake it."""
+    for command in _signed().filter(state=FETCHED, retry_at__lte=now).order_by("retry_at")[:BATCH]:
+        inbox.push(command.terminal_id, [_item(command)])
+        same = Command.objects.filter(pk=command.pk, state=FETCHED, retry_at=command.retry_at)
+        same.update(retry_at=None, pushed_at=now)
 
 
 def _repair(now: datetime) -> None:

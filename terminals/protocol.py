@@ -26,6 +26,7 @@ OPEN_COMMANDS_MAX: Final = 32
 OPERATORS_MAX: Final = 64
 DONE_RING: Final = 32
 HISTORY: Final = 4
+MESSAGE_MAX: Final = 140
 MATCH_TRIES: Final = 3
 UNLOCK_TRIES: Final = 3
 UNLOCK_CHALLENGES_PER_DAY: Final = 5
@@ -55,6 +56,7 @@ RECOVERY_INTERVAL: Final = 3
 GAP_MIN: Final = 5
 GAP_MIN_FAST: Final = 3
 BACKUP_AGE_MAX: Final = 24 * HOUR
+IDLE_MAX: Final = 24 * HOUR
 
 # --- names that travel ------------------------------------------------------------------------------------
 

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from terminals import commands, jose
+from terminals import commands, jose, offline, sequence, signer
+from terminals.alerts import raise_alert
 from terminals.claims import ReceiptClaims, parse_receipt
-from terminals.models import Command, CommandToken, Receipt, Terminal
+from terminals.models import Command, CommandToken, Receipt, Terminal, TerminalAlert
 from terminals.protocol import (
     APPLIED,
     CONFLICT,
@@ -22,10 +22,13 @@ from terminals.protocol import (
     DUPLICATE,
     INVALID,
     LATE,
+    OFFLINE,
     OK,
     PATH,
+    RC_UNREAD,
     RECEIPT_MAX,
     REJECTED,
+    TYP_COMMAND,
     TYP_RECEIPT,
     UNKNOWN,
     ProtocolError,
@@ -40,6 +43,16 @@ class Result:
     r: str
 
 
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A receipt whose signature stands: who said it, under which of its keys, in which bytes."""
+
+    terminal: Terminal
+    claims: ReceiptClaims
+    kid: str
+    digest: str
+
+
 def accept(terminal: Terminal, items: Iterable[str]) -> list[Result]:
     """Judge each receipt on its own, in order; a bad one never blocks the others."""
     return [_judge(terminal, item) for item in items]
@@ -47,57 +60,86 @@ def accept(terminal: Terminal, items: Iterable[str]) -> list[Result]:
 
 def _judge(terminal: Terminal, item: str) -> Result:
     try:
-        keys = {terminal.sign_kid or "": terminal.sign_key or {}}
-        claims = parse_receipt(jose.verify(item, TYP_RECEIPT, keys, RECEIPT_MAX, jose.TERMINAL_ALGS))
+        kid = jose.read(item, TYP_RECEIPT, max_size=RECEIPT_MAX, algs=jose.TERMINAL_ALGS).kid
+        verified = jose.verify(item, TYP_RECEIPT, _keys(terminal), RECEIPT_MAX, jose.TERMINAL_ALGS)
+        claims = parse_receipt(verified)
     except (jose.JoseError, ProtocolError):
         return Result("", INVALID)
     if claims.iss != terminal.id or claims.aud != settings.REKEY_ORIGIN + PATH:
         return Result(claims.jti, INVALID)
-    return Result(claims.jti, _take(terminal, claims, jose.digest(item)))
+    if claims.sub == OFFLINE:
+        return Result(claims.jti, offline.receipt(terminal, claims))
+    return Result(claims.jti, _take(Statement(terminal, claims, kid, jose.digest(item))))
 
 
-def _take(terminal: Terminal, claims: ReceiptClaims, digest: str) -> str:
-    known = Receipt.objects.filter(pk=claims.jti).first()
+def _keys(terminal: Terminal) -> dict[str, jose.Jwk]:
+    """The keys whose word counts: the present one, and around a key roll the next and the one before."""
+    named = (
+        (terminal.sign_kid, terminal.sign_key),
+        (terminal.previous_sign_kid, terminal.previous_sign_key),
+        (terminal.pending_until and terminal.pending_sign_kid, terminal.pending_sign_key),
+    )
+    return {str(kid): key for kid, key in named if kid and key}
+
+
+def _take(said: Statement) -> str:
+    known = Receipt.objects.filter(pk=said.claims.jti).first()
     if known is not None:
-        return _again(terminal, known, digest)
-    token = _token_of(terminal, claims)
+        return _again(said, known)
+    token = _token_of(said)
+    told = sequence.catch_up(said.terminal, said.kid, said.claims, token)
     if token is None:
-        return UNKNOWN
+        return _unknown(said)
     try:
         with transaction.atomic():
             receipt = Receipt.objects.create(
-                jti=claims.jti,
-                terminal=terminal,
+                jti=said.claims.jti,
+                terminal=said.terminal,
                 command=token.command,
-                digest=digest,
-                status=claims.st,
-                reason=claims.rc or "",
-                at=_moment(claims.at),
-                hwm=claims.hwm,
+                digest=said.digest,
+                status=said.claims.st,
+                reason=said.claims.rc or "",
+                at=_moment(said.claims.at),
+                hwm=said.claims.hwm,
                 result=OK,
             )
-            receipt.result = _act(terminal, token, claims)
+            receipt.result = _act(said, token, told=told)
             receipt.save(update_fields=["result"])
     except IntegrityError:
-        return _again(terminal, Receipt.objects.get(pk=claims.jti), digest)
+        return _again(said, Receipt.objects.get(pk=said.claims.jti))
     if receipt.result == CONFLICT:
-        _contradiction(terminal, token.command_id, claims.jti)
+        _contradiction(said, token.command)
     if receipt.result == LATE:
         _forget_dead(token.command)
     return receipt.result
 
 
-def _again(terminal: Terminal, known: Receipt, digest: str) -> str:
-    if known.digest != digest or known.terminal_id != terminal.id:
-        _contradiction(terminal, known.command_id, known.jti)
+def _again(said: Statement, known: Receipt) -> str:
+    if known.digest != said.digest or known.terminal_id != said.terminal.id:
+        _contradiction(said, known.command)
         return CONFLICT
     _forget_dead(known.command)
     return DUPLICATE
 
 
-def _contradiction(terminal: Terminal, command_id: str, jti: str) -> None:
+def _contradiction(said: Statement, command: Command) -> None:
+    terminal, jti = said.terminal, said.claims.jti
     merchant = terminal.store.merchant
-    record(Tag.RECEIPT_CONFLICT, actor=terminal.id, merchant=merchant, subject=command_id, receipt=jti)
+    record(Tag.RECEIPT_CONFLICT, actor=terminal.id, merchant=merchant, subject=command.id, receipt=jti)
+    about = command if command.terminal_id == terminal.id else None
+    facts = {"receipt": jti, "says": said.claims.st, "known": command.state}
+    raise_alert(TerminalAlert.Kind.RECEIPT_CONFLICT, terminal, command=about, **facts)
+
+
+def _unknown(said: Statement) -> str:
+    """No token of ours. If the terminal found our signature on it, somebody else has our key, or we have
+    lost what we issued (a restored database).
+    """
+    claims = said.claims
+    if claims.st != REJECTED or claims.rc not in RC_UNREAD:
+        facts = {"receipt": claims.jti, "says": claims.st, "cid": claims.cid, "seq": claims.seq}
+        raise_alert(TerminalAlert.Kind.UNKNOWN_RECEIPT, said.terminal, subject=claims.cid or "", **facts)
+    return UNKNOWN
 
 
 def _forget_dead(command: Command) -> None:
@@ -108,45 +150,61 @@ def _forget_dead(command: Command) -> None:
     commands.forget(command.terminal_id, dead)
 
 
-def _token_of(terminal: Terminal, claims: ReceiptClaims) -> CommandToken | None:
+def _token_of(said: Statement) -> CommandToken | None:
+    """The token it is about, issued under whichever key of the terminal."""
+    claims = said.claims
     tokens = CommandToken.objects.select_related("command").filter(
-        command__terminal=terminal, digest=claims.tok
+        command__terminal=said.terminal, digest=claims.tok
     )
     if claims.sub is not None and claims.cid is not None and claims.seq is not None:
         tokens = tokens.filter(jti=claims.sub, command_id=claims.cid, seq=claims.seq)
     return tokens.first()
 
 
-def _act(terminal: Terminal, token: CommandToken, claims: ReceiptClaims) -> str:
-    command = token.command
+def _act(said: Statement, token: CommandToken, *, told: bool) -> str:
+    command, claims = token.command, said.claims
     # The terminal's clock may be off; what it did it did after the command was issued, and before now.
     at = min(max(_moment(claims.at), command.created_at), timezone.now())
     if claims.st == APPLIED:
         return commands.applied(command, at)
     if claims.st == DEFERRED:
-        commands.deferred(command, timezone.now() + timedelta(seconds=claims.retry or 0))
+        if token.jti == command.jti:
+            commands.deferred(command, timezone.now() + timedelta(seconds=claims.retry or 0))
         return OK
     if claims.st == REJECTED:
-        return _refused(terminal, token, claims)
-    commands.signed_on(command, at)
-    return OK
+        return _refused(said, token, told=told)
+    return commands.signed_on(command, at)
 
 
-def _refused(terminal: Terminal, token: CommandToken, claims: ReceiptClaims) -> str:
-    command = token.command
+def _refused(said: Statement, token: CommandToken, *, told: bool) -> str:
+    command, claims = token.command, said.claims
     if token.jti != command.jti:
         return LATE  # a token that was replaced since; the present one decides
-    if claims.rc == "seq_replayed" and claims.hwm >= token.seq and command.state in commands.OPEN:
-        _jump(terminal, command, claims.hwm)
+    if claims.rc == "seq_replayed" and claims.hwm >= token.seq:
+        if command.state == Command.State.CANCELLING:
+            return OK  # overtaken by its void, whose answer follows
+        if _sign_anew(command):
+            if not told:
+                sequence.explain(said.terminal, claims)
+            return OK
+    if claims.rc in RC_UNREAD and _was_replaced(command) and _sign_anew(command):
         return OK
-    return commands.rejected(command, claims.rc or "")
+    return commands.rejected(command, claims.rc or "", claims.hwm)
 
 
-def _jump(terminal: Terminal, command: Command, hwm: int) -> None:
-    """The terminal has seen higher numbers than we remember: a restored database. Go on above them."""
-    Terminal.objects.filter(pk=terminal.pk).update(last_seq=Greatest("last_seq", hwm))
-    record(Tag.SEQ_REPLAYED, actor=terminal.id, merchant=terminal.store.merchant, subject=command.id, hwm=hwm)
-    commands.reissue(command)
+def _was_replaced(command: Command) -> bool:
+    """Whether we would sign by another issuer key today: the one of this token was revoked, or is old."""
+    try:
+        present = signer.choose(command.kind, command.terminal_id).kid
+        return jose.read(command.token, TYP_COMMAND).kid != present
+    except (signer.NoSigningKey, jose.JoseError):
+        return False
+
+
+def _sign_anew(command: Command) -> bool:
+    """Issue an open command again, unless that has been tried often enough."""
+    offered = command.state in (Command.State.QUEUED, Command.State.FETCHED)
+    return offered and command.attempt < commands.ATTEMPTS_MAX and commands.reissue(command)
 
 
 def _moment(unix: int) -> datetime:

@@ -16,7 +16,7 @@ from portal.devices import SMSDevice
 from portal.models import Merchant, Store, User
 from terminals import jose
 from terminals.models import Operator, Terminal, TerminalModel
-from terminals.protocol import PATH, SET_CREDENTIAL, TYP_AUTH, TYP_RECEIPT, UNLOCK, new_id
+from terminals.protocol import KINDS, PATH, TYP_AUTH, TYP_RECEIPT, new_id
 
 FUMANLOU = {"number": "898440158120031", "legal_name": "福满楼", "phone": "+8613800002046"}
 ANOTHER = {"number": "898440158120049", "legal_name": "春和里", "phone": "+8613800002054"}
@@ -147,7 +147,7 @@ def pair_on_paper(terminal: Terminal | None = None) -> PairedTill:
     terminal.sign_kid, terminal.enc_kid = jose.kid16(sign_key), jose.kid16(open_key)
     terminal.state = Terminal.State.ACTIVE
     terminal.activated_at = timezone.now()
-    terminal.capabilities = {"keypad": "digits", "cmds": [SET_CREDENTIAL, UNLOCK]}
+    terminal.capabilities = {"keypad": "digits", "cmds": sorted(KINDS)}
     terminal.save()
     return PairedTill(terminal, sign_key, open_key)
 

@@ -95,6 +95,12 @@ class Command(models.Model):
                 condition=Q(approved_by="") | ~Q(approved_by=F("requested_by")), name="command_four_eyes"
             ),
             models.UniqueConstraint(fields=["terminal", "jkt", "seq"], name="command_seq_once_per_key"),
+            models.CheckConstraint(
+                condition=~Q(kind="factory_reset")
+                | ~Q(state__in=["queued", "fetched", "cancelling", "applied", "rejected"])
+                | ~Q(approved_by=""),
+                name="command_guarded_needs_approval",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,7 +125,8 @@ class CommandToken(models.Model):
     class Meta:
         verbose_name = _("issued token")
         verbose_name_plural = _("issued tokens")
-        constraints = [models.UniqueConstraint(fields=["command", "jkt", "seq"], name="token_seq_once")]
+        # `jkt` names one key of one terminal, so a number is given out once under a key, whatever for.
+        constraints = [models.UniqueConstraint(fields=["jkt", "seq"], name="token_seq_once_per_key")]
 
     def __str__(self) -> str:
         return self.jti
