@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from django.conf import settings
 from django.db.models import Q
@@ -26,7 +26,9 @@ from terminals.protocol import (
 
 SCHEME = "Bearer "
 KID = re.compile(r"[A-Za-z0-9_-]{16}")
-CURRENT, PENDING, ROLLING = "current", "pending", "rolling"
+CURRENT: Final = "current"
+PENDING: Final = "pending"
+ROLLING: Final = "rolling"
 Standing = Literal["current", "pending", "rolling"]
 
 
@@ -105,7 +107,7 @@ def owners_of(kids: Collection[str]) -> dict[str, Owner]:
 
 
 def prove(unread: jose.Unverified, owner: Owner | None, now: float) -> Bearer:
-    """The bearer, if this owner's key signed it; costs one signature check and no query. Raises ProtocolError."""
+    """The bearer, if this owner's key signed it: one signature check, no query. Raises ProtocolError."""
     if owner is None:
         raise ProtocolError("invalid_auth")
     try:
