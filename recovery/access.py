@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from portal.answers import too_many
 from portal.limits import shield
 from portal.network import address_block, client_address
-from recovery import flow
+from recovery import steps
 from recovery.binding import digest_of
 from recovery.models import Recovery
 
@@ -43,7 +43,7 @@ def remember(response: HttpResponse, token: str) -> None:
     response.set_cookie(
         settings.RECOVERY_COOKIE_NAME,
         token,
-        max_age=flow.STATUS_LIFE,
+        max_age=steps.STATUS_LIFE,
         path="/",
         secure=settings.SECURE,
         httponly=True,
@@ -91,7 +91,7 @@ def at(*states: Recovery.State) -> Callable[[StepView[P]], View[P]]:
                 return redirect(page_of(recovery))
             try:
                 return view(request, recovery, *args, **kwargs)
-            except flow.OutOfStep:
+            except steps.OutOfStep:
                 # Another tab or another click of this browser was first; the row says where it led.
                 recovery.refresh_from_db()
                 return redirect(page_of(recovery))

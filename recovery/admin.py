@@ -72,7 +72,7 @@ class RecoveryAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         """What happened, oldest first: the journey's events and the command's moves."""
         events = AuditEvent.objects.filter(subject=recovery.id).order_by("at", "id")
         rows = [(event.at, event.tag, event.facts.get("reason", "")) for event in events]
-        moves = CommandEvent.objects.filter(command__recovery_ref=recovery.id).values_list(
+        moves = CommandEvent.objects.filter(command__recovery=recovery).values_list(
             "at", "from_state", "to_state", "facts"
         )
         rows += [(at, f"{before} → {after}", facts.get("reason", "")) for at, before, after, facts in moves]

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.dispatch import receiver
 
-from recovery import flow
+from recovery import endings
 from terminals.commands import command_finished
 from terminals.models import Command
 
@@ -15,4 +15,4 @@ from terminals.models import Command
 @receiver(command_finished, dispatch_uid="recovery-closing")
 def close_recovery(sender: Any, command: Command, **_: Any) -> None:
     """The only signal in the house (design §1); lost ones are made good by the sweep."""
-    flow.close(command, settings.REKEY_HOTLINE)
+    endings.close(command, settings.REKEY_HOTLINE)

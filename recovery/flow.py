@@ -1,8 +1,9 @@
-"""The journey of one recovery, step by step. Only this module moves `Recovery.state`.
+"""The journey of one recovery, step by step, from the first page to a command.
 
-A step is one conditional UPDATE: it happens when the row still is where the step begins, is alive, and is
-about the very terminal and operator the caller saw; otherwise it has not happened (design D15). What is
-posted never says whom a step is about.
+`Recovery.state` is moved here and in the three rooms next door: `presence` (somebody stands at the terminal),
+`unlocking` (there is no network) and `endings`. A step (`steps`) happens when the row still is where it
+begins, is alive, and is about the very terminal and operator the caller saw; otherwise it has not happened.
+What is posted never says whom a step is about.
 """
 
 from __future__ import annotations
@@ -21,36 +22,20 @@ from portal.celery import nudge
 from portal.limits import take
 from portal.messaging.outbox import queue_message
 from portal.models import Merchant, User
-from portal.secrets import keyed_digest
 from recovery.authority import NotAllowed, actor_of, authorise, note, terminals_of
 from recovery.binding import digest_of, new_token
 from recovery.identity import merchant_for
 from recovery.models import Recovery
-from terminals import commands
+from recovery.steps import ATTENTION, CHOOSING, LIFE, PROOF_LIFE, PROVING, STATUS_LIFE, OutOfStep, step
+from terminals import commands, requests
 from terminals.models import Command, Terminal
-from terminals.protocol import CHOOSE_SCREEN
 
 State = Recovery.State
 PURPOSE = "recovery"
-LIFE = timedelta(minutes=30)
-STATUS_LIFE = timedelta(hours=72)
-PROOF_LIFE = timedelta(minutes=15)
-# How long a terminal asks for a choice (protocol §4).
-CHOICE_LIFE = timedelta(seconds=CHOOSE_SCREEN)
-# A person waits for a text message about this long; after it, only the person can ask again.
-ATTENTION = timedelta(seconds=60)
-
-PROVING = (State.STARTED, State.PROVING)
-CHOOSING = (State.PROVED, State.SETTING)
-UNFINISHED = (*PROVING, *CHOOSING)
 # Why a password that was set did not come into force, where setting another one can help.
 SET_AGAIN = frozenset(
     {"key_changed", "policy_rejected", "open_failed", "inner_mismatch", "wrong_key", "expired"}
 )
-
-
-class OutOfStep(Exception):
-    """The recovery is not, or no longer, where this step begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +49,14 @@ class Asked:
     user: User | None = None
     terminal: Terminal | None = None
     operator_number: str = ""
+    user_code_digest: str = ""
+
+    @property
+    def door(self) -> str:
+        """Where the journey begins."""
+        if self.user is not None:
+            return Recovery.Door.OWNER
+        return Recovery.Door.TERMINAL if self.user_code_digest else Recovery.Door.BROWSER
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +93,8 @@ def _create(asked: Asked, token: str) -> Recovery:
         signed_in_user=asked.user,
         terminal=asked.terminal,
         operator_number=asked.operator_number,
+        user_code_digest=asked.user_code_digest,
+        door=asked.door,
         expires_at=timezone.now() + LIFE,
     )
     recovery.challenge = challenges.open_challenge(PURPOSE, _subject(recovery), asked.phone)
@@ -157,6 +152,14 @@ def send_owed(recovery_id: str) -> bool:
     return won
 
 
+def waiting_for_worker(now: datetime) -> list[str]:
+    """Recoveries whose nudge may have been lost: not looked at yet, or owed a text, and still worth it."""
+    young = Recovery.objects.filter(challenge__last_sent_at__gt=now - ATTENTION)
+    new = young.filter(state=State.STARTED, created_at__lt=now - timedelta(seconds=2))
+    owed = young.filter(state=State.PROVING, texts_settled__lt=F("challenge__sends"))
+    return list((new | owed).values_list("pk", flat=True)[:200])
+
+
 def _may_text(recovery: Recovery, merchant: Merchant | None) -> bool:
     """Spend the limits on texts; whether all of them allow one.
 
@@ -194,24 +197,45 @@ def prove(recovery: Recovery, text: str) -> Proof:
     if not outcome.ok:
         return Proof(outcome)
     token, now = new_token(), timezone.now()
-    moved = _at(recovery, State.PROVING).update(
-        state=State.PROVED, browser_digest=digest_of(token), proved_at=now, expires_at=now + LIFE
-    )
-    if moved != 1:
-        raise OutOfStep
+    facts = {"state": State.PROVED, "browser_digest": digest_of(token), "proved_at": now}
+    with transaction.atomic():
+        facts |= _what_the_screen_says(recovery)
+        step(recovery, State.PROVING, **facts, expires_at=now + LIFE)
     note(Tag.RECOVERY_PROVED, recovery)
     return Proof(outcome, token)
+
+
+def _what_the_screen_says(recovery: Recovery) -> dict[str, object]:
+    """For a recovery started at a terminal: that terminal and operator, if its request is still there.
+
+    Only the first browser that proves to be the shop's gets it; any other goes on and chooses by itself.
+    """
+    if not recovery.user_code_digest or recovery.merchant is None:
+        return {}
+    request = requests.bind(recovery.user_code_digest, recovery.merchant)
+    if request is None:
+        return {}
+    return {
+        "request": request,
+        "terminal": request.terminal,
+        "operator_number": request.operator_number,
+    }
 
 
 # ── choose ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def choose_terminal(recovery: Recovery, terminal_id: str) -> None:
-    """Say which terminal; a choice of operator made before is forgotten. Raises NotAllowed, OutOfStep."""
+    """Say which terminal; a choice of operator made before is forgotten. Raises NotAllowed, OutOfStep.
+
+    A recovery that was started at a terminal stays with that terminal.
+    """
+    if recovery.request_id is not None:
+        raise OutOfStep
     terminal = terminals_of(recovery).filter(pk=terminal_id).first()
     if terminal is None:
         raise NotAllowed("terminal")
-    _step(recovery, *CHOOSING, state=State.PROVED, terminal=terminal, operator_number="")
+    step(recovery, *CHOOSING, state=State.PROVED, terminal=terminal, operator_number="")
 
 
 def choose_operator(recovery: Recovery, number: str) -> None:
@@ -219,12 +243,12 @@ def choose_operator(recovery: Recovery, number: str) -> None:
     if recovery.terminal_id is None:
         raise OutOfStep
     authorise(recovery, number)
-    _step(recovery, *CHOOSING, state=State.SETTING, operator_number=number)
+    step(recovery, *CHOOSING, state=State.SETTING, operator_number=number)
 
 
 def remembered(recovery: Recovery) -> None:
     """The list of operators was all that was needed: the journey ends here. Raises OutOfStep."""
-    _step(recovery, *CHOOSING, state=State.DONE, reason="remembered", finished_at=timezone.now())
+    step(recovery, *CHOOSING, state=State.DONE, reason="remembered", finished_at=timezone.now())
 
 
 # ── set ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,9 +269,7 @@ def _dispatch(recovery: Recovery, password: str | None) -> Command:
     terminal = authorise(recovery, recovery.operator_number)
     now = timezone.now()
     with transaction.atomic():
-        _step(
-            recovery, State.SETTING, state=State.DISPATCHED, dispatched_at=now, expires_at=now + STATUS_LIFE
-        )
+        step(recovery, State.SETTING, state=State.DISPATCHED, dispatched_at=now, expires_at=now + STATUS_LIFE)
         command = commands.issue(
             terminal,
             Command.Kind.SET_CREDENTIAL,
@@ -255,8 +277,10 @@ def _dispatch(recovery: Recovery, password: str | None) -> Command:
             sealed_password=password,
             choose=password is None,
             requested_by=actor_of(recovery),
-            recovery_ref=recovery.id,
+            recovery_ref=recovery.request_id or recovery.id,
         )
+        if recovery.request_id is not None:
+            requests.finish(recovery.request_id, command)
         Recovery.objects.filter(pk=recovery.pk).update(command=command)
         record(
             Tag.RECOVERY_DISPATCHED, actor=actor_of(recovery), merchant=recovery.merchant, subject=recovery.id
@@ -282,7 +306,7 @@ def set_again(recovery: Recovery) -> None:
     now = timezone.now()
     if not may_set_again(recovery, now):
         raise OutOfStep
-    _step(
+    step(
         recovery,
         State.FAILED,
         state=State.SETTING,
@@ -294,95 +318,11 @@ def set_again(recovery: Recovery) -> None:
     )
 
 
-# ── end ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def close(command: Command, hotline: str) -> bool:
-    """Note how the command of a recovery ended, and tell the phone what happened at the terminal, once.
-
-    A receipt may come late: what had failed is then done after all.
-    """
-    applied = command.state == Command.State.APPLIED
-    open_states = (State.DISPATCHED, State.FAILED) if applied else (State.DISPATCHED,)
-    recovery = _with_people().filter(command_id=command.pk, state__in=open_states).first()
-    if recovery is None:
-        return False
-    state = State.DONE if applied else State.FAILED
-    reason = "" if applied else command.reason or command.state
-    with transaction.atomic():
-        mine = Recovery.objects.filter(pk=recovery.pk, command_id=command.pk, state=recovery.state)
-        if mine.update(state=state, reason=reason, finished_at=timezone.now()) != 1:
-            return False
-        record(
-            Tag.RECOVERY_FINISHED,
-            actor="terminal",
-            merchant=recovery.merchant,
-            subject=recovery.id,
-            state=state,
-        )
-        if applied:
-            facts = {
-                "operator": command.operator_number,
-                "terminal": command.terminal.number,
-                "hotline": hotline,
-            }
-            template = "choosing" if command.is_choice else "applied"
-            queue_message(template, recovery.phone, recovery.locale, facts=facts)
-    return True
-
-
-def give_up_expired(now: datetime) -> int:
-    """End journeys nobody finished in time; those with a ticket are with support. Returns how many."""
-    over = Recovery.objects.filter(state__in=UNFINISHED, expires_at__lte=now)
-    with_ticket = Recovery.objects.filter(state__in=UNFINISHED, tickets__isnull=False).values("pk")
-    handed = over.filter(pk__in=with_ticket).update(state=State.ESCALATED, finished_at=now)
-    return handed + over.update(state=State.ABANDONED, finished_at=now)
-
-
-def waiting_for_worker(now: datetime) -> list[str]:
-    """Recoveries whose nudge may have been lost: not looked at yet, or owed a text, and still worth it."""
-    young = Recovery.objects.filter(challenge__last_sent_at__gt=now - ATTENTION)
-    new = young.filter(state=State.STARTED, created_at__lt=now - timedelta(seconds=2))
-    owed = young.filter(state=State.PROVING, texts_settled__lt=F("challenge__sends"))
-    return list((new | owed).values_list("pk", flat=True)[:200])
-
-
-def unnoticed_endings() -> QuerySet[Command]:
-    """Commands that ended while their recovery does not say so."""
-    ended = Command.objects.filter(state__in=commands.FINAL, recovery__state=State.DISPATCHED)
-    late = Command.objects.filter(state=Command.State.APPLIED, recovery__state=State.FAILED)
-    return (ended | late).select_related("terminal")[:200]
-
-
 # ── small parts ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def subject_mark(recovery: Recovery) -> str:
-    """A short mark of terminal and operator for a form, so that an old tab cannot speak about new ones."""
-    return keyed_digest(
-        "recovery-subject", recovery.id, recovery.terminal_id or "", recovery.operator_number
-    )[:16]
 
 
 def _with_people() -> QuerySet[Recovery]:
     return Recovery.objects.select_related("challenge", "merchant", "signed_in_user")
-
-
-def _at(recovery: Recovery, *states: Recovery.State) -> QuerySet[Recovery]:
-    """The row, if it is in one of the states, alive, and about what the caller saw."""
-    return Recovery.objects.filter(
-        pk=recovery.pk,
-        state__in=states,
-        expires_at__gt=timezone.now(),
-        merchant=recovery.merchant,
-        terminal_id=recovery.terminal_id,
-        operator_number=recovery.operator_number,
-    )
-
-
-def _step(recovery: Recovery, *states: Recovery.State, **facts: object) -> None:
-    if _at(recovery, *states).update(**facts) != 1:
-        raise OutOfStep
 
 
 def _subject(recovery: Recovery) -> str:

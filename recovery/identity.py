@@ -7,10 +7,12 @@ from functools import reduce
 
 from django.core.exceptions import ValidationError
 from django.db.models import Q
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portal.models import Merchant, phone_digest, validate_merchant_number
 from recovery.models import Recovery
+from terminals.models import RecoveryRequest
 
 # Full-width forms of the printable ASCII characters, as Chinese input methods produce them.
 FULL_WIDTH = {0xFF01 + offset: chr(0x21 + offset) for offset in range(94)}
@@ -47,6 +49,13 @@ def merchant_for(recovery: Recovery) -> Merchant | None:
     ).exclude(phone_digest="")
     if recovery.signed_in_user is not None:
         return found.filter(users=recovery.signed_in_user).first()
+    if recovery.user_code_digest:
+        waiting = Q(
+            stores__terminals__recovery_requests__user_code_digest=recovery.user_code_digest,
+            stores__terminals__recovery_requests__state=RecoveryRequest.State.PENDING,
+            stores__terminals__recovery_requests__expires_at__gt=timezone.now(),
+        )
+        return found.filter(waiting).first()
     typed = recovery.identifier
     ways = (Q(number=typed), Q(stores__terminals__number=typed), Q(stores__terminals__serial=typed))
     # Two shops of one owner may share a phone; what was typed then has to name exactly one of them.

@@ -61,6 +61,8 @@ class Recovery(models.Model):
     door = models.CharField(
         _("started at"), max_length=8, choices=Door.choices, default=Door.BROWSER, editable=False
     )
+    # What somebody typed or scanned from a terminal's screen; kept as its keyed digest.
+    user_code_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     # Where it was started at a terminal: the request shown there, and when the match number was confirmed.
     request = models.OneToOneField(
         "terminals.RecoveryRequest", null=True, blank=True, on_delete=models.PROTECT, editable=False

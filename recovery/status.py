@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from recovery import authority, flow
+from recovery import authority, flow, steps
 from recovery.models import Recovery
 from terminals.commands import HANDED_OVER
 from terminals.health import INTERVAL_S, JITTER_S, WAIT_S, Health, health
@@ -198,7 +198,7 @@ def phase_of(command: Command, seen: Health, now: datetime) -> str:
     if command.state == State.FETCHED and command.retry_at is not None:
         return "deferred"
     if command.applied_at is not None and command.is_choice:
-        return "choosing" if now < command.applied_at + flow.CHOICE_LIFE else "unanswered"
+        return "choosing" if now < command.applied_at + steps.CHOICE_LIFE else "unanswered"
     if command.state == State.CANCELLED and command.reason == HANDED_OVER:
         return "cancelling"
     if command.reason == "key_changed":

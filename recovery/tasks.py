@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from portal.celery import nudge
-from recovery import flow
+from recovery import endings, flow
 
 
 @shared_task
@@ -23,6 +23,6 @@ def sweep() -> None:
     now = timezone.now()
     for recovery_id in flow.waiting_for_worker(now):
         nudge("recovery.tasks.resolve", recovery_id)
-    flow.give_up_expired(now)
-    for command in flow.unnoticed_endings():
-        flow.close(command, settings.REKEY_HOTLINE)
+    endings.give_up_expired(now)
+    for command in endings.unnoticed_endings():
+        endings.close(command, settings.REKEY_HOTLINE)

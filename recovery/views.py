@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import challenges
 from portal.forms import CodeForm
 from portal.network import address_block, client_address
-from recovery import access, flow, gates
+from recovery import access, flow, gates, steps
 from recovery.access import at, recovery_of, remember, shielded
 from recovery.authority import NotAllowed, operator_of, terminals_of
 from recovery.binding import new_token, token_for
@@ -52,7 +52,7 @@ def identify(request: HttpRequest) -> HttpResponse:
 def typed_before(request: HttpRequest) -> dict[str, str]:
     """The shop that this browser asked for just now, for somebody who came back to change the phone."""
     mine = recovery_of(request)
-    return {"shop": mine.identifier} if mine is not None and mine.state in flow.PROVING else {}
+    return {"shop": mine.identifier} if mine is not None and mine.state in steps.PROVING else {}
 
 
 def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
@@ -69,7 +69,7 @@ def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
     )
     token = token_for(form.cleaned_data["form"], shop, phone)
     recovery = flow.start(asked, token)
-    if recovery.state not in flow.PROVING or recovery.expires_at <= timezone.now():
+    if recovery.state not in steps.PROVING or recovery.expires_at <= timezone.now():
         # The form of a journey that is over, sent once more: a new one.
         token = new_token()
         flow.start(asked, token)
@@ -80,7 +80,7 @@ def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
 
 def just_started(recovery: Recovery) -> bool:
     """Whether a second tab asking for the same may share this recovery, so that one text is sent."""
-    return recovery.state in flow.PROVING and recovery.created_at > timezone.now() - SAME_TAB
+    return recovery.state in steps.PROVING and recovery.created_at > timezone.now() - SAME_TAB
 
 
 # ── 2 code ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -88,7 +88,7 @@ def just_started(recovery: Recovery) -> bool:
 
 @page_methods
 @shielded("code")
-@at(*flow.PROVING)
+@at(*steps.PROVING)
 def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Ask for the code. Looking at this page or reloading it sends nothing."""
     form = CodeForm(posted(request))
@@ -148,7 +148,7 @@ def go_on(recovery: Recovery) -> HttpResponse:
 
 @require_POST
 @shielded("code")
-@at(*flow.PROVING)
+@at(*steps.PROVING)
 def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Ask for the same code once more. Too early, the page says how long."""
     if flow.resend(recovery):
@@ -160,7 +160,7 @@ def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 
 
 @page_methods
-@at(*flow.CHOOSING)
+@at(*steps.CHOOSING)
 def terminal(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Ask which terminal, and show which are in reach."""
     form = TerminalForm(posted(request))
@@ -186,13 +186,13 @@ def terminal(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 
 
 @page_methods
-@at(*flow.CHOOSING)
+@at(*steps.CHOOSING)
 def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Ask whose password; the list alone answers who only forgot a number."""
     till = terminals_of(recovery).filter(pk=recovery.terminal_id).first()
     if till is None:
         return redirect("recovery:terminal")
-    form = OperatorForm(posted(request), mark=flow.subject_mark(recovery))
+    form = OperatorForm(posted(request), mark=steps.subject_mark(recovery))
     if request.method == "POST" and form.is_valid():
         number = form.cleaned_data["operator"]
         try:
@@ -235,7 +235,7 @@ def operator_rows(till: Terminal, chosen: str) -> list[dict[str, Any]]:
 
 
 @page_methods
-@at(*flow.CHOOSING, State.DONE)
+@at(*steps.CHOOSING, State.DONE)
 def remembered(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """End the journey because the list was enough; afterwards, say that nothing was changed."""
     if request.method == "POST" and recovery.state != State.DONE:
@@ -247,7 +247,7 @@ def remembered(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 
 
 @require_safe
-@at(*flow.CHOOSING)
+@at(*steps.CHOOSING)
 def refused(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Say that this operator needs more than a text message. Nothing has moved."""
     gate = gates.for_operator(number)
@@ -270,7 +270,7 @@ def password(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     if till is None or chosen is None:
         return redirect("recovery:terminal")
     rules = rules_of(recovery, till, chosen)
-    form = PasswordForm(posted(request), rules=rules, mark=flow.subject_mark(recovery))
+    form = PasswordForm(posted(request), rules=rules, mark=steps.subject_mark(recovery))
     if request.method == "POST" and form.is_valid():
         try:
             flow.set_password(recovery, form.cleaned_data["new_password"])
@@ -295,7 +295,7 @@ def password(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 @at(State.SETTING)
 def let_them_choose(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """Let the operator choose at the terminal instead."""
-    form = AboutForm(request.POST, mark=flow.subject_mark(recovery))
+    form = AboutForm(request.POST, mark=steps.subject_mark(recovery))
     if not form.is_valid():
         messages.warning(request, " ".join(str(error) for error in form.non_field_errors()))
         return redirect("recovery:password")

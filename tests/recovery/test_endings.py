@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from recovery import access, flow
+from recovery import access, endings, flow, steps
 from recovery.models import Recovery
 from recovery.status import status_of
 from terminals import commands
@@ -48,17 +48,17 @@ def test_applied_closes_the_recovery_and_tells_the_phone_once(visitor: Visitor) 
     assert texts_to(template="applied") == 1
     command = visitor.recovery.command
     assert command is not None
-    assert not flow.close(command, "400")
+    assert not endings.close(command, "400")
     assert texts_to(template="applied") == 1
 
 
 def test_a_lost_signal_is_made_good_by_the_sweep(visitor: Visitor) -> None:
     recovery = visitor.dispatch()
     Command.objects.update(state=Command.State.APPLIED, applied_at=timezone.now())
-    assert [command.pk for command in flow.unnoticed_endings()] == [recovery.command_id]
-    flow.close(flow.unnoticed_endings()[0], "400")
+    assert [command.pk for command in endings.unnoticed_endings()] == [recovery.command_id]
+    endings.close(endings.unnoticed_endings()[0], "400")
     assert visitor.recovery.state == State.DONE
-    assert not flow.unnoticed_endings()
+    assert not endings.unnoticed_endings()
 
 
 def test_a_refused_password_can_be_followed_by_another(visitor: Visitor) -> None:
@@ -142,13 +142,13 @@ def test_every_state_leads_to_a_page(visitor: Visitor) -> None:
 def test_a_choice_at_the_terminal_is_in_force_only_when_it_was_used(visitor: Visitor) -> None:
     visitor.prove()
     visitor.choose()
-    visitor.post("let_them_choose", subject=flow.subject_mark(visitor.recovery))
+    visitor.post("let_them_choose", subject=steps.subject_mark(visitor.recovery))
     now = timezone.now()
     finish(visitor.recovery, Command.State.APPLIED, applied_at=now)
     assert texts_to(template="choosing") == 1
     assert not texts_to(template="applied")
 
-    asking, asked = (status_of(visitor.recovery, now + after) for after in (ZERO, flow.CHOICE_LIFE))
+    asking, asked = (status_of(visitor.recovery, now + after) for after in (ZERO, steps.CHOICE_LIFE))
     assert (asking.phase, asking.torn, asking.total) == ("choosing", False, "")
     assert (asked.phase, asked.torn, asked.total) == ("unanswered", False, "")
 

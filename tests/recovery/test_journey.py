@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from recovery import flow
+from recovery import endings, steps
 from recovery.models import Recovery
 from terminals.models import Command
 from tests.cast import PairedTill, make_other_merchant, make_terminal, pair_on_paper
@@ -120,7 +120,7 @@ def test_a_guarded_operator_in_the_row_still_gets_no_command(visitor: Visitor) -
 def test_let_them_choose_sends_no_secret(visitor: Visitor) -> None:
     visitor.prove()
     visitor.choose()
-    visitor.post("let_them_choose", subject=flow.subject_mark(visitor.recovery))
+    visitor.post("let_them_choose", subject=steps.subject_mark(visitor.recovery))
     command = visitor.recovery.command
     assert command is not None
     assert (command.args, command.sealed) == ({"choose": True}, "")
@@ -146,12 +146,12 @@ def test_two_different_passwords_are_an_error(visitor: Visitor) -> None:
 def test_an_old_tab_cannot_speak_about_another_operator(visitor: Visitor) -> None:
     visitor.prove()
     visitor.choose("03")
-    old = flow.subject_mark(visitor.recovery)
+    old = steps.subject_mark(visitor.recovery)
     visitor.choose("05")
     answer = visitor.post("password", new_password=PASSWORD, again=PASSWORD, subject=old)
     assert answer.status_code == 200
     assert not Command.objects.exists()
-    assert f'value="{flow.subject_mark(visitor.recovery)}"' in answer.content.decode()
+    assert f'value="{steps.subject_mark(visitor.recovery)}"' in answer.content.decode()
 
 
 STEPS = ["code", "terminal", "operator", "password", "status", "withdraw", "remembered"]
@@ -178,7 +178,7 @@ def test_no_step_can_be_posted_before_the_code(visitor: Visitor, till: PairedTil
     visitor.worker()
     before = Recovery.objects.values().get()
     fields = {"terminal": till.terminal.id, "operator": "03", "new_password": PASSWORD, "again": PASSWORD}
-    fields["subject"] = flow.subject_mark(visitor.recovery)
+    fields["subject"] = steps.subject_mark(visitor.recovery)
     visitor.client.post(path, fields)
     visitor.client.post(path)
     assert Recovery.objects.values().get() == before
@@ -236,7 +236,7 @@ def test_after_half_an_hour_the_step_is_over(visitor: Visitor) -> None:
     with time_machine.travel(timezone.now() - timedelta(minutes=31), tick=True):
         visitor.prove()
     assert visitor.get("operator").status_code == 410
-    assert flow.give_up_expired(timezone.now()) == 1
+    assert endings.give_up_expired(timezone.now()) == 1
     assert Recovery.objects.get().state == State.ABANDONED
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal.challenges import COOL_DOWN
 from portal.models import Challenge
-from recovery import flow
+from recovery import flow, steps
 from recovery.models import Recovery
 from terminals.models import Command
 from tests.recovery.visitor import PASSWORD, Visitor, make_shop, texts_to
@@ -102,7 +102,7 @@ def test_twenty_resends_are_one_text(visitor: Visitor) -> None:
 def test_one_password_form_sent_fifty_times_is_one_command(visitor: Visitor) -> None:
     visitor.prove()
     visitor.choose()
-    mark = flow.subject_mark(visitor.recovery)
+    mark = steps.subject_mark(visitor.recovery)
     form = {"new_password": PASSWORD, "again": PASSWORD, "subject": mark}
     answers = at_once(50, lambda: another_tab(visitor).post("password", **form))
     assert {answer.url for answer in answers} == {"/status"}

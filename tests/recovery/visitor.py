@@ -11,7 +11,7 @@ from django.urls import reverse
 from portal.codes import derive_code
 from portal.models import Message
 from portal.secrets import pepper
-from recovery import flow, tasks
+from recovery import steps, tasks
 from recovery.binding import digest_of
 from recovery.models import Recovery
 from tests.cast import FUMANLOU, PairedTill, make_merchant, make_terminal, pair_on_paper
@@ -73,12 +73,12 @@ class Visitor:
 
     def choose(self, number: str = "03") -> Any:
         """Say whose password."""
-        return self.post("operator", operator=number, subject=flow.subject_mark(self.recovery))
+        return self.post("operator", operator=number, subject=steps.subject_mark(self.recovery))
 
     def set_password(self, password: str = PASSWORD, again: str | None = None) -> Any:
         """Type the new password twice."""
         again = password if again is None else again
-        mark = flow.subject_mark(self.recovery)
+        mark = steps.subject_mark(self.recovery)
         return self.post("password", new_password=password, again=again, subject=mark)
 
     def dispatch(self) -> Recovery:
