@@ -1,0 +1,27 @@
+"""Counters of limits: the rows are the guards."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Allowance(models.Model):
+    """One counter of one limit in one window; the row is the guard (design D12)."""
+
+    limit = models.CharField(max_length=40)
+    key_digest = models.CharField(max_length=64)
+    window_start = models.BigIntegerField()
+    taken = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("allowance")
+        verbose_name_plural = _("allowances")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["limit", "key_digest", "window_start"], name="one_counter_per_window"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.limit} {self.taken}"
