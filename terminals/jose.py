@@ -166,6 +166,11 @@ def sign(claims: Mapping[str, Any], typ: str, key: Jwk, *, embed_jwk: bool = Fal
     return f"{signed}.{b64u(private.sign(signed.encode('ascii')))}"
 
 
+def beginning(typ: str, kid: str) -> str:
+    """How every token begins that `sign` makes of this type by this key: its header and the dot after it."""
+    return _segment({"alg": "Ed25519", "typ": typ, "kid": kid}) + "."
+
+
 def _segment(members: Mapping[str, Any]) -> str:
     return b64u(json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode("utf-8"))
 

@@ -75,6 +75,6 @@ def _encryption(passphrase: str) -> KeySerializationEncryption:
 def _unlocked(raw: bytes, passphrase: str) -> dict[str, str]:
     private = pkcs12.load_pkcs12(raw, passphrase.encode()).key
     if not isinstance(private, Ed25519PrivateKey):
-        raise ValueError("no Ed25519 key in it")
-    public = private.public_key().public_bytes_raw()
-    return {"kty": "OKP", "crv": "Ed25519", "x": jose.b64u(public), "d": jose.b64u(private.private_bytes_raw())}
+        raise TypeError("no Ed25519 key in it")
+    public = jose.b64u(private.public_key().public_bytes_raw())
+    return {"kty": "OKP", "crv": "Ed25519", "x": public, "d": jose.b64u(private.private_bytes_raw())}

@@ -36,7 +36,7 @@ class TestKeyFiles:
         assert before == [
             (issuer_keys / name).read_text() for name in (keyfiles.ROOT_FILE, keyfiles.SIGNING_FILE)
         ]
-        assert IssuerKey.objects.count() == 1
+        assert IssuerKey.objects.count() == 3
 
     def test_many_makers_at_once_agree_on_one_key(self, tmp_path: Path) -> None:
         keys = in_parallel(8, lambda: json.dumps(keyfiles.load_or_make(tmp_path / "one.jwk")))
@@ -64,13 +64,13 @@ class TestChecks:
     def test_a_signing_key_that_others_can_read_is_an_error(
         self, issuer_keys: Path, settings: Settings
     ) -> None:
-        assert checks.the_signing_key_is_private() == []
+        assert checks.the_signing_keys_are_private() == []
         Path(settings.REKEY_ISSUER_KEY_FILE).chmod(0o644)
-        assert [message.id for message in checks.the_signing_key_is_private()] == ["rekey.E017"]
+        assert [message.id for message in checks.the_signing_keys_are_private()] == ["rekey.E017"]
 
     def test_a_signing_key_that_is_not_there_is_an_error(self, settings: Settings) -> None:
         settings.REKEY_ISSUER_KEY_FILE = "/nowhere/signing.jwk"
-        assert [message.id for message in checks.the_signing_key_is_private()] == ["rekey.E017"]
+        assert [message.id for message in checks.the_signing_keys_are_private()] == ["rekey.E017"]
 
 
 class TestCommands:
