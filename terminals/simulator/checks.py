@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from terminals import jose
-from terminals.claims import (
-    CommandClaims,
-    KeysetClaims,
-    SealedPlaintext,
-    parse_command,
-    parse_keyset,
-    parse_sealed,
-)
+from terminals.claims import CommandClaims, KeysetClaims, SealedPlaintext, parse_command, parse_sealed
 from terminals.protocol import (
+    FACTORY_RESET,
+    HOUR,
+    LIFETIME,
     LOCK,
     MESSAGE,
+    REBOOT,
     SEQ_STEP_MAX,
     SET_CREDENTIAL,
     SKEW,
     TYP_COMMAND,
-    TYP_KEYSET,
     UNLOCK,
     VOID,
     ProtocolError,
     is_id,
 )
+from terminals.simulator.keysets import Trust
 from terminals.simulator.state import Done, State
 
-SUPPORTED: Final = (SET_CREDENTIAL, UNLOCK, LOCK, MESSAGE, VOID)
+SUPPORTED: Final = (SET_CREDENTIAL, UNLOCK, LOCK, MESSAGE, VOID, REBOOT, FACTORY_RESET)
+STOLEN: Final = {"waive": "stolen"}
 _MESSAGE_MAX: Final = 140
+_BACKUP_AGE: Final = 24 * HOUR
+_IDLE_MAX: Final = 24 * HOUR
 
 
 class Refused(Exception):
@@ -69,61 +69,165 @@ class Accepted:
         return self.claims.op or ""
 
 
+class Judge:
+    """One method for each rule, called by `check` in the order of the protocol."""
+
+    def check(self, token: str, state: State, now: int) -> Accepted:
+        """Judge a token at this time (Unix seconds); raises Refused or AlreadyDone."""
+        unverified = self.form(token)
+        entry = self.key(unverified.kid, state, now)
+        raw = self.signature(unverified, entry)
+        self.addressee(raw, state)
+        claims = self.shape(raw)
+        self.window(claims, entry, now)
+        self.scope(claims, entry)
+        self.repeated(claims, state)
+        self.in_time(claims, now)
+        self.in_sequence(claims, state.hwm)
+        self.supported(claims)
+        self.guards(claims, now)
+        self.arguments(claims)
+        return Accepted(claims, self.opened(claims, state))
+
+    def form(self, token: str) -> jose.Unverified:
+        """Size, canonical base64url, exact header."""
+        try:
+            return jose.read(token, TYP_COMMAND)
+        except jose.JoseError as error:
+            raise Refused(error.code) from None
+
+    def key(self, kid: str, state: State, now: int) -> dict[str, Any]:
+        """The key's entry in the keyset; a revoked one is none, and an outlived keyset has none."""
+        if kid in state.revoked or kid in state.keyset["revoked"]:
+            raise Refused("key_revoked")
+        entry = _entry(kid, state)
+        if entry is None or now > state.keyset["exp"] + SKEW:
+            raise Refused("unknown_key")
+        return entry
+
+    def signature(self, unverified: jose.Unverified, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The signature, then strict JSON."""
+        try:
+            return unverified.claims(entry["jwk"])
+        except jose.JoseError as error:
+            raise Refused(error.code) from None
+
+    def addressee(self, raw: Mapping[str, Any], state: State) -> None:
+        """From our issuer, for this terminal, for its present key."""
+        wanted = {
+            "wrong_issuer": ("iss", state.origin),
+            "wrong_audience": ("aud", state.tid),
+            "wrong_key": ("jkt", jose.kid16(state.sign_key)),
+        }
+        for rc, (name, value) in wanted.items():
+            if raw.get(name) != value:
+                raise Refused(rc, _named(raw))
+
+    def shape(self, raw: Mapping[str, Any]) -> CommandClaims:
+        """Every claim of the right form."""
+        try:
+            return parse_command(raw)
+        except ProtocolError:
+            raise Refused("malformed", _named(raw)) from None
+
+    def window(self, claims: CommandClaims, entry: Mapping[str, Any], now: int) -> None:
+        """The key is in use at this time."""
+        if not entry["nbf"] - SKEW <= now <= entry["exp"] + SKEW:
+            raise _refuse(claims, "key_scope", spends=False)
+
+    def scope(self, claims: CommandClaims, entry: Mapping[str, Any]) -> None:
+        """The key may sign this command."""
+        if claims.cmd in SUPPORTED and claims.cmd not in entry["cmds"]:
+            raise _refuse(claims, "key_scope", spends=False)
+
+    def repeated(self, claims: CommandClaims, state: State) -> None:
+        """Not one of the last that were dealt with."""
+        for done in state.done:
+            if done.jti == claims.jti:
+                raise AlreadyDone(done)
+
+    def in_time(self, claims: CommandClaims, now: int) -> None:
+        """Neither early nor late, by two minutes."""
+        if max(claims.iat, claims.nbf or 0) > now + SKEW:
+            raise _refuse(claims, "not_yet_valid")
+        if claims.exp < now - SKEW:
+            raise _refuse(claims, "expired")
+
+    def in_sequence(self, claims: CommandClaims, hwm: int) -> None:
+        """Above everything seen, and not absurdly far above."""
+        if claims.seq <= hwm:
+            raise _refuse(claims, "seq_replayed", spends=False)
+        if claims.seq > hwm + SEQ_STEP_MAX:
+            raise _refuse(claims, "seq_gap", spends=False)
+
+    def supported(self, claims: CommandClaims) -> None:
+        """A command this machine knows."""
+        if claims.cmd not in SUPPORTED:
+            raise _refuse(claims, "unsupported_cmd")
+
+    def guards(self, claims: CommandClaims, now: int) -> None:
+        """What a dangerous command needs besides a signature; a guard we do not know is not met."""
+        if claims.cmd != FACTORY_RESET:
+            if claims.guard:
+                raise _refuse(claims, "guard_failed")
+            return
+        short = claims.exp - claims.iat <= LIFETIME[FACTORY_RESET]
+        if not (short and self.approved(claims) and (self.backed_up(claims, now) or self.stolen(claims))):
+            raise _refuse(claims, "guard_failed")
+
+    def approved(self, claims: CommandClaims) -> bool:
+        """Whether somebody other than who asked agreed."""
+        return bool(claims.apr) and claims.by not in claims.apr
+
+    def backed_up(self, claims: CommandClaims, now: int) -> bool:
+        """Whether there is a backup of the last 24 hours."""
+        made, reference = claims.guard.get("bk_at"), claims.guard.get("bk")
+        if set(claims.guard) != {"bk", "bk_at"} or not isinstance(reference, str) or not reference:
+            return False
+        return type(made) is int and now - _BACKUP_AGE <= made <= now + SKEW
+
+    def stolen(self, claims: CommandClaims) -> bool:
+        """Whether the machine is said to be stolen, which needs no backup."""
+        return claims.guard == STOLEN
+
+    def arguments(self, claims: CommandClaims) -> None:
+        """What this command needs to be told, and nothing sealed where nothing is secret."""
+        if not _ARGUMENTS[claims.cmd](claims) or (claims.sealed is not None and claims.cmd != SET_CREDENTIAL):
+            raise _refuse(claims, "malformed")
+
+    def opened(self, claims: CommandClaims, state: State) -> SealedPlaintext | None:
+        """Open the sealed part and compare it with the outside."""
+        if claims.sealed is None:
+            return None
+        try:
+            opened = parse_sealed(jose.open_sealed(claims.sealed, state.open_key, claims.cid))
+        except (jose.JoseError, ProtocolError):
+            raise _refuse(claims, "open_failed") from None
+        if (opened.cid, opened.aud, opened.op) != (claims.cid, claims.aud, claims.op):
+            raise _refuse(claims, "inner_mismatch")
+        return opened
+
+
 def check(token: str, state: State, now: int) -> Accepted:
-    """Judge a token at this time (Unix seconds); raises Refused or AlreadyDone."""
-    raw, commands = _authentic(token, state, now)
-    _addressed_to_us(raw, state)
-    try:
-        claims = parse_command(raw)
-    except ProtocolError:
-        raise Refused("malformed", _named(raw)) from None
-    if claims.cmd in SUPPORTED and claims.cmd not in commands:
-        raise Refused("key_scope", _named(raw))
-    for done in state.done:
-        if done.jti == claims.jti:
-            raise AlreadyDone(done)
-    _in_time(claims, now)
-    _in_sequence(claims, state.hwm)
-    _supported(claims)
-    return Accepted(claims, _opened(claims, state))
+    """Judge a token by all rules; raises Refused or AlreadyDone."""
+    return Judge().check(token, state, now)
+
+
+def check_keyset(token: str, state: State) -> KeysetClaims:
+    """Judge the next keyset by all rules."""
+    return Trust().check(token, state)
 
 
 def names_unknown_key(token: str, state: State) -> bool:
     """Whether a newer keyset might help to read this token."""
     try:
-        return _entry(jose.read(token, TYP_COMMAND).kid, state) is None
-    except (jose.JoseError, Refused):
+        kid = jose.read(token, TYP_COMMAND).kid
+    except jose.JoseError:
         return False
-
-
-def check_keyset(token: str, state: State) -> KeysetClaims:
-    """Judge the next keyset: signed by a pinned root, for our origin, exactly one version on."""
-    roots = {jose.kid16(root): root for root in state.roots}
-    keyset = parse_keyset(jose.verify(token, TYP_KEYSET, roots, max_size=2 * 4096))
-    if keyset.iss != state.origin or keyset.ver != state.keyset["ver"] + 1:
-        raise ProtocolError("conflict", "not the next keyset of this issuer")
-    for jwk in (*keyset.roots, *(key.jwk for key in keyset.keys)):
-        jose.validate_public_key(jwk, jose.SIGN)
-    return keyset
-
-
-def _authentic(token: str, state: State, now: int) -> tuple[dict[str, Any], list[str]]:
-    try:
-        unverified = jose.read(token, TYP_COMMAND)
-        entry = _entry(unverified.kid, state)
-        if entry is None:
-            raise Refused("unknown_key")
-        raw = unverified.claims(entry["jwk"])
-    except jose.JoseError as error:
-        raise Refused(error.code) from None
-    if not entry["nbf"] - SKEW <= now <= entry["exp"] + SKEW:
-        raise Refused("key_scope", _named(raw))
-    return raw, entry["cmds"]
+    return kid not in state.revoked and _entry(kid, state) is None
 
 
 def _entry(kid: str, state: State) -> dict[str, Any] | None:
-    if kid in state.keyset["revoked"]:
-        raise Refused("key_revoked")
     return next((key for key in state.keyset["keys"] if jose.kid16(key["jwk"]) == kid), None)
 
 
@@ -135,42 +239,8 @@ def _named(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _addressed_to_us(raw: Mapping[str, Any], state: State) -> None:
-    wanted = {
-        "wrong_issuer": ("iss", state.origin),
-        "wrong_audience": ("aud", state.tid),
-        "wrong_key": ("jkt", jose.kid16(state.sign_key)),
-    }
-    for rc, (name, value) in wanted.items():
-        if raw.get(name) != value:
-            raise Refused(rc, _named(raw))
-
-
 def _refuse(claims: CommandClaims, rc: str, *, spends: bool = True) -> Refused:
     return Refused(rc, {"sub": claims.jti, "cid": claims.cid, "seq": claims.seq}, spends=spends)
-
-
-def _in_time(claims: CommandClaims, now: int) -> None:
-    if max(claims.iat, claims.nbf or 0) > now + SKEW:
-        raise _refuse(claims, "not_yet_valid")
-    if claims.exp < now - SKEW:
-        raise _refuse(claims, "expired")
-
-
-def _in_sequence(claims: CommandClaims, hwm: int) -> None:
-    if claims.seq <= hwm:
-        raise _refuse(claims, "seq_replayed", spends=False)
-    if claims.seq > hwm + SEQ_STEP_MAX:
-        raise _refuse(claims, "seq_gap", spends=False)
-
-
-def _supported(claims: CommandClaims) -> None:
-    if claims.cmd not in SUPPORTED:
-        raise _refuse(claims, "unsupported_cmd")
-    if claims.guard:
-        raise _refuse(claims, "guard_failed")
-    if not _ARGUMENTS[claims.cmd](claims) or (claims.sealed is not None and claims.cmd != SET_CREDENTIAL):
-        raise _refuse(claims, "malformed")
 
 
 def _credential_arguments(claims: CommandClaims) -> bool:
@@ -183,22 +253,17 @@ def _message_arguments(claims: CommandClaims) -> bool:
     return isinstance(text, str) and len(text) <= _MESSAGE_MAX and text.isprintable()
 
 
+def _reboot_arguments(claims: CommandClaims) -> bool:
+    idle_max = claims.args.get("idle_max", 0)
+    return claims.op is None and type(idle_max) is int and 0 <= idle_max <= _IDLE_MAX
+
+
 _ARGUMENTS: Final[Mapping[str, Callable[[CommandClaims], bool]]] = {
     SET_CREDENTIAL: _credential_arguments,
     UNLOCK: lambda claims: True,
     LOCK: lambda claims: True,
     MESSAGE: _message_arguments,
     VOID: lambda claims: is_id(claims.args.get("ref"), "cmd"),
+    REBOOT: _reboot_arguments,
+    FACTORY_RESET: lambda claims: claims.op is None and claims.args.get("scope") == "all",
 }
-
-
-def _opened(claims: CommandClaims, state: State) -> SealedPlaintext | None:
-    if claims.sealed is None:
-        return None
-    try:
-        opened = parse_sealed(jose.open_sealed(claims.sealed, state.open_key, claims.cid))
-    except (jose.JoseError, ProtocolError):
-        raise _refuse(claims, "open_failed") from None
-    if (opened.cid, opened.aud, opened.op) != (claims.cid, claims.aud, claims.op):
-        raise _refuse(claims, "inner_mismatch")
-    return opened

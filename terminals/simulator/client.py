@@ -1,76 +1,36 @@
-"""The conversation with the server: enroll, confirm, poll, report; and how long to wait in between."""
+"""The conversation with the server: enroll, confirm, report, poll, obey; one round after another."""
 
 from __future__ import annotations
 
-import json
-import random
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from terminals import jose, pairing
-from terminals.claims import parse_challenge, parse_keyset
-from terminals.headers import Telemetry, parse_dictionary
-from terminals.protocol import (
-    BEARER_BACKDATE,
-    BEARER_LIFETIME,
-    BEARER_RENEW_BEFORE,
-    ENROLL_LIFETIME_MAX,
-    PATH,
-    RECEIPTS_PER_POST,
-    TOKENS_PER_POLL,
-    TYP_AUTH,
-    TYP_ENROLL,
-    TYP_KEYSET,
-    WAIT_MAX,
-    ProtocolError,
-    is_id,
-    new_id,
-)
-from terminals.simulator.checks import SUPPORTED, check_keyset, names_unknown_key
-from terminals.simulator.failpoints import reach
-from terminals.simulator.state import Profile, State
+from terminals.protocol import REBOOT, RECEIPTS_PER_POST, TOKENS_PER_POLL, TYP_ENROLL
+from terminals.simulator import condition
+from terminals.simulator.asking import Asker
+from terminals.simulator.calling import JOSE, Caller, identity_of
+from terminals.simulator.checks import names_unknown_key
+from terminals.simulator.identity import EnrollmentFailed, become, enroll_claims, read_enrollment
+from terminals.simulator.keysets import Walk
+from terminals.simulator.outbox import FULL
+from terminals.simulator.pacing import FAST, SLOWEST, Pace
+from terminals.simulator.rolling import KeyRoll
+from terminals.simulator.state import State
 from terminals.simulator.till import Handled, Till
-from terminals.simulator.transport import Answer, Clock, Problem, Unreachable, exchange
+from terminals.simulator.transport import Answer, Clock, Connection, Problem, Unreachable
 
-FAST: Final = 3
-SLOWEST: Final = 3600
-BACKOFF_UNIT: Final = 15
-BACKOFF_MOST: Final = 900
-INVENTORY_EVERY: Final = 24 * 3600
-OUTBOX_FULL: Final = 256
-REFUSALS_MAX: Final = 3
+__all__ = ["FAST", "SLOWEST", "Client", "EnrollmentFailed", "Pace"]
 
-
-class EnrollmentFailed(Exception):
-    """The server's answer to an enrollment cannot be trusted or read."""
-
-
-@dataclass(slots=True)
-class Pace:
-    """How the server asked us to poll, in seconds (`Rekey-Poll`)."""
-
-    interval: int = 60
-    jitter: int = 15
-    wait: int = 25
-    fast_until: int = 0
-
-    def obey(self, header: str) -> None:
-        """Take over what the header says, within sane bounds; unreadable headers change nothing."""
-        members = parse_dictionary(header) or {}
-        for name, low, high in (("interval", FAST, SLOWEST), ("jitter", 0, SLOWEST), ("wait", 0, WAIT_MAX)):
-            value = members.get(name)
-            if type(value) is int:
-                setattr(self, name, min(max(value, low), high))
-        fast_until = members.get("fast_until", 0)
-        self.fast_until = fast_until if type(fast_until) is int else 0
-
-    def pause(self, now: float, cap: float) -> float:
-        """Seconds until the next poll."""
-        if now < self.fast_until:
-            return min(FAST, cap)
-        return min(self.interval + random.uniform(0, self.jitter), cap)
+KEYSETS_EVERY: Final = 24 * 3600
+_SLICE: Final = 0.5
+_UNWELCOME: Final = ("revoked", "quarantined")
+# The pairing is over and cannot be finished; what was in force before it stays so.
+_PAIRING_OVER: Final = ("conflict", "key_in_use", "gone", "not_found")
+# Our own fault or not served: asking again would not help, and the poll must not wait for it.
+_ASIDE: Final = (400, 403, 404, 405, 413, 422)
 
 
 class Client:
@@ -83,20 +43,35 @@ class Client:
         *,
         interval_cap: float = SLOWEST,
         say: Callable[[str], None] = lambda line: None,
+        pace: Pace | None = None,
+        line: Connection | None = None,
     ) -> None:
         self.till = till
         self.clock = clock
-        self.pace = Pace()
+        self.pace = pace or Pace()
+        self.line = line or Connection()
+        self.caller = Caller(till.store, clock, self.line, say)
+        self.walk = Walk(till.store, till.trust, self.caller.fetch)
+        self.roll = KeyRoll(till, self.caller, self.flush_receipts, say)
+        self.asker = Asker(till, self.caller, say)
         self._cap = interval_cap
         self._say = say
+        self._forget_memory()
+
+    def _forget_memory(self) -> None:
+        """What a machine does not know after a start."""
+        self.pace = type(self.pace)()
+        self.clock.forget()
+        self.caller.forget()
+        self.line.close()
         self._etag = ""
-        self._bearer = ""
-        self._bearer_renew = 0
-        self._failures = 0
+        self._keysets_due = 0.0
         self._inventory_due = 0.0
         self._inventory_sent: dict[str, Any] = {}
+        self._ask_again_at: float | None = None
+        self._batch = RECEIPTS_PER_POST
 
-    # --- enrollment -------------------------------------------------------------------------------------
+    # --- pairing ----------------------------------------------------------------------------------------
 
     def enroll(self, origin: str, typed: str) -> None:
         """Pair with a typed code or a scanned QR; raises Problem, Unreachable or EnrollmentFailed."""
@@ -104,45 +79,74 @@ class Client:
         if scanned:
             origin, typed = scanned.origin, scanned.code
         profile = self.till.store.load().profile
-        sign_key, open_key = jose.generate_key(jose.SIGN), jose.generate_key(jose.SEAL)
-        headers = {"Content-Type": "application/jose"}
+        keys = jose.generate_key(jose.SIGN), jose.generate_key(jose.SEAL)
 
         def send() -> Answer:
-            claims = _enroll_claims(origin, typed, jose.public_jwk(open_key), profile, int(self.clock()))
-            token = jose.sign(claims, TYP_ENROLL, sign_key, embed_jwk=True)
-            return exchange(origin, "POST", "enroll", body=token.encode(), headers=headers)
+            claims = enroll_claims(origin, typed, jose.public_jwk(keys[1]), profile, int(self.clock()))
+            token = jose.sign(claims, TYP_ENROLL, keys[0], embed_jwk=True)
+            return self.caller.plain(origin, "POST", "enroll", body=token.encode(), content=JOSE)
 
-        answer = self._at_the_right_time(send)
-        enrolled = _read_enrollment(answer, origin, open_key, scanned.root if scanned else None)
-        with self.till.store.transaction() as state:
-            state.status, state.origin = "unconfirmed", origin
-            state.sign_key, state.open_key = sign_key, open_key
-            state.hwm, state.done, state.outbox = 0, [], []
-            for name, value in enrolled.items():
-                setattr(state, name, value)
-            state.time_floor = max(state.time_floor, state.keyset["iat"])
+        answer = self.caller.at_the_right_time(send)
+        enrolled = read_enrollment(answer, origin, keys, scanned.root if scanned else None)
+        with self.till.store.transaction("pairing") as state:
+            state.pairing = enrolled
+            if state.status == "new":
+                state.status = "unconfirmed"
         if scanned is None:
-            self._say(f"root trusted on first use: {jose.thumbprint(enrolled['roots'][0])}")
-        self._bearer = self._etag = ""
+            self._say(f"root trusted on first use: {jose.thumbprint(enrolled.roots[0])}")
         self.confirm()
 
     def confirm(self) -> None:
         """Prove the second key by returning the nonce; safe to repeat."""
-        nonce = self.till.store.load().nonce
-        self._call("POST", "enroll/confirm", {"nonce": nonce})
-        with self.till.store.transaction() as state:
-            state.status, state.nonce = "active", ""
+        waiting = self.till.store.load().pairing
+        if waiting is None:
+            return
+        try:
+            self.caller.call(identity_of(waiting), "POST", "enroll/confirm", {"nonce": waiting.nonce})
+        except Problem as problem:
+            if problem.code in _PAIRING_OVER:
+                self._give_up_pairing()
+            raise
+        with self.till.store.transaction("paired") as state:
+            become(state, waiting, self.till.outbox)
+        self._etag, self._keysets_due, self._inventory_sent = "", 0.0, {}
         self._say("active")
+
+    def _give_up_pairing(self) -> None:
+        with self.till.store.transaction("paired") as state:
+            state.pairing = None
+            if state.status == "unconfirmed":
+                state.status = "new"
 
     # --- the loop ---------------------------------------------------------------------------------------
 
     def run(self, stop: threading.Event, *, once: bool = False) -> None:
-        """Poll until told to stop; `once` makes a single round."""
+        """Start the machine and poll until told to stop; `once` makes a single round."""
+        self.till.power.boot(self.till.present())
         while not stop.is_set():
+            version = self.till.store.version()
             pause = self.step()
             if once:
                 return
-            stop.wait(pause)
+            self._sleep(stop, pause, version)
+
+    def _sleep(self, stop: threading.Event, pause: float, version: int) -> None:
+        """Wait, but not when somebody at the machine has something for the server meanwhile."""
+        begun = time.monotonic()
+        while (left := begun + pause - time.monotonic()) > 0 and not stop.wait(min(_SLICE, left)):
+            rested = time.monotonic() - begun >= self.pace.gap(self.clock(), self._cap)
+            changed = self.till.store.version() != version
+            if changed and rested and not self.pace.failures and self.in_a_hurry(self.till.store.load()):
+                return
+
+    def in_a_hurry(self, state: State) -> bool:
+        """Whether there is something that should not wait for the next poll."""
+        if state.status != "active":
+            return False
+        facts = condition.worth_telling(condition.inventory(state, self.till.now(state)))
+        wanted = state.asking is not None and state.asking.state == "wanted"
+        ready = self._ask_again_at is not None and not state.busy
+        return bool(state.outbox or state.roll_wanted or wanted or ready or facts != self._inventory_sent)
 
     def step(self) -> float:
         """One round: report, poll, obey, report; returns the seconds to wait, whatever the network does."""
@@ -150,75 +154,180 @@ class Client:
             pause = self._round()
         except Unreachable as error:
             return self._back_off(f"unreachable: {error}", None)
+        except OSError as error:
+            return self._back_off(f"storage: {type(error).__name__}", None)
         except Problem as problem:
-            if problem.code == "invalid_auth":
-                self._bearer = ""
-            return self._back_off(f"refused: {problem}", problem.retry_after)
-        self._failures = 0
+            return self._refused(problem)
+        self.pace.failures = 0
+        self._trouble("")
         return pause
 
+    def _refused(self, problem: Problem) -> float:
+        """No refusal makes us forget or destroy anything."""
+        if problem.code in _UNWELCOME or problem.code == "invalid_auth":
+            self._trouble(problem.code)
+        if problem.code in _UNWELCOME:
+            self._say(f"refused: {problem}")
+            return self.pace.stand_by(self._cap)
+        if problem.code == "slow_down":
+            self.pace.slow_down()
+        return self._back_off(f"refused: {problem}", problem.retry_after)
+
+    def _trouble(self, what: str) -> None:
+        if self.till.store.load().trouble not in (what, "keyset_refused"):
+            self.till.alter(trouble=what)
+
+    def _back_off(self, line: str, retry_after: int | None) -> float:
+        self._say(line)
+        return self.pace.back_off(retry_after, self._cap)
+
     def _round(self) -> float:
-        status = self.till.store.load().status
-        if status == "new":
-            raise Unreachable("not paired")
-        if status == "unconfirmed":
+        if self.till.store.load().pairing:
             self.confirm()
-        self.flush_receipts()
-        self._send_inventory()
-        if len(self.till.store.load().outbox) >= OUTBOX_FULL:
+        if self.till.store.load().status != "active":
+            raise Unreachable("not paired")
+        if self.roll.step():
+            self._etag = ""
+        if self._restarted() or self._wiped():
+            return self.pace.gap(self.clock(), self._cap)
+        self.aside(self.flush_receipts)
+        self.aside(self._send_inventory)
+        self.aside(self.asker.step)
+        if self.clock() >= self._keysets_due:
+            self.walk_keysets()
+            self._keysets_due = self.clock() + KEYSETS_EVERY
+        if len(self.till.store.load().outbox) >= FULL:
             return self.pace.pause(self.clock(), self._cap)
-        answer = self._poll()
+        return self._poll_and_obey()
+
+    def aside(self, action: Callable[[], None]) -> None:
+        """Do it; if the server will not have it, the poll goes on all the same."""
+        try:
+            action()
+        except Problem as problem:
+            if problem.status not in _ASIDE or problem.code == "revoked":
+                raise
+            self._say(f"refused: {problem}")
+
+    # --- polling ----------------------------------------------------------------------------------------
+
+    def _poll_and_obey(self) -> float:
+        answer = self.poll()
         self.pace.obey(answer.headers.get("rekey-poll", ""))
         handled = self._obey(answer) if answer.status == 200 else []
-        self.flush_receipts()
-        if any(outcome.st == "deferred" for outcome in handled):
-            # What was deferred was not kept: ask for it again, whether or not the queue has changed.
-            self._etag = ""
-        elif answer.body.get("more") is True:
+        if answer.status != 304:
+            # 204 has none: an empty queue differs from what the last one named.
+            self._etag = answer.headers.get("etag", "")
+        if handled or answer.status != 304:
+            self._ask_again_at = None
+        for outcome in handled:
+            if outcome.retry:
+                self._ask_again_at = self.clock() + outcome.retry
+        self.aside(self.flush_receipts)
+        if self._restarted():
+            return self.pace.gap(self.clock(), self._cap)
+        if answer.body.get("more") is True and self._ask_again_at is None:
             return 0
-        return self.pace.pause(self.clock(), self._cap)
+        return self.pause(self.till.store.load())
 
-    def _poll(self) -> Answer:
-        wait = int(min(self.pace.wait, self._cap))
-        headers = {"Rekey-Telemetry": self._telemetry().header()}
+    def pause(self, state: State) -> float:
+        """Seconds until the next round, as short as what is going on at the machine needs."""
+        now = self.clock()
+        pause = self.asker.pause(self.pace.pause(now, self._cap))
+        if self._ask_again_at is not None:
+            pause = min(pause, max(self._ask_again_at - now, self.pace.gap(now, self._cap)))
+        if state.wipe:
+            pause = min(pause, max(state.wipe.at - now, 0) if now < state.wipe.at else FAST, FAST)
+        return pause
+
+    def poll(self) -> Answer:
+        """Ask for work; with the ETag of what we hold, unless something of it has to come again."""
+        state = self.till.store.load()
+        if self._ask_again_at is not None and (not state.busy or self.clock() >= self._ask_again_at):
+            self._etag = ""
+        wait = int(min(self.pace.wait, self._cap)) if self._may_be_held(state) else 0
+        headers = {"Rekey-Telemetry": condition.telemetry(state).header()}
         if self._etag:
             headers["If-None-Match"] = self._etag
         path = f"commands?wait={wait}&max={TOKENS_PER_POLL}"
-        answer = self._call("GET", path, headers=headers, wait=wait)
-        if answer.status != 304:
-            self._etag = answer.headers.get("etag", "")
-        return answer
+        return self.caller.call(identity_of(state), "GET", path, headers=headers, wait=wait)
+
+    def _may_be_held(self, state: State) -> bool:
+        """Not while the next step depends on us: a countdown, a sale, or somebody at the screen."""
+        pending = state.asking is not None and state.asking.state == "pending"
+        return not (state.wipe or pending or self._ask_again_at is not None)
 
     def _obey(self, answer: Answer) -> list[Handled]:
         tokens = answer.body.get("tokens")
         handled: list[Handled] = []
         for token in tokens[:TOKENS_PER_POLL] if isinstance(tokens, list) else []:
             text = token if isinstance(token, str) else ""
-            if names_unknown_key(text, self.till.store.load()):
-                self.walk_keysets()
+            self._learn_keys_for(text)
             outcome = self.till.receive(text)
             handled.append(outcome)
             self._say(" ".join(filter(None, (outcome.st, outcome.rc, outcome.cmd, outcome.op))))
-            if outcome.st == "deferred":
+            if outcome.st == "deferred" or (outcome.st == "begun" and outcome.cmd == REBOOT):
                 break
         return handled
 
-    def _back_off(self, line: str, retry_after: int | None) -> float:
-        self._say(line)
-        self._etag = ""
-        limit = min(BACKOFF_UNIT * 2 ** min(self._failures, 10), max(self.pace.interval, BACKOFF_MOST))
-        self._failures += 1
-        pause = random.uniform(0, limit)
-        return max(min(pause, self._cap), retry_after or 0)
+    def _learn_keys_for(self, token: str) -> None:
+        """A key we do not know, or a keyset that has outlived itself: look for the keysets that follow."""
+        state = self.till.store.load()
+        if names_unknown_key(token, state) or self.clock() > state.keyset["exp"]:
+            self.walk_keysets()
+
+    def walk_keysets(self) -> int:
+        """Fetch the keysets that follow ours, one by one; returns how many were accepted."""
+        return self.walk.walk()
+
+    # --- restarts and wipes -----------------------------------------------------------------------------
+
+    def _restarted(self) -> bool:
+        """Carry out a restart that was ordered; a power cut on the way was the restart."""
+        if self.till.store.load().restart is None:
+            return False
+        self._say("restarting")
+        self.till.power.boot(self.till.present())
+        self.till.set_busy(False)
+        self._forget_memory()
+        self.aside(self.flush_receipts)
+        return True
+
+    def _wiped(self) -> bool:
+        """Go on with a factory reset: count down, report, and only then destroy."""
+        power, store = self.till.power, self.till.store
+        power.count_down(self.till.present())
+        wipe = store.load().wipe
+        if wipe is None or not wipe.reported:
+            return False
+        if not power.ready_to_wipe(store.load()):
+            power.tried()
+            self._report_a_last_time()
+        if not power.ready_to_wipe(store.load()):
+            return False
+        power.wipe(self.till.present())
+        self._forget_memory()
+        self._say("wiped")
+        return True
+
+    def _report_a_last_time(self) -> None:
+        try:
+            self.flush_receipts()
+        except (Problem, Unreachable) as error:
+            self._say(f"not reported: {error}")
 
     # --- what we report ---------------------------------------------------------------------------------
 
     def flush_receipts(self) -> None:
         """Send what is in the outbox, eight at a time, and drop what the server has taken."""
-        while batch := self.till.store.load().outbox[:RECEIPTS_PER_POST]:
-            reach("receipts-not-yet-sent")
-            answer = self._call("POST", "receipts", {"receipts": [item.receipt for item in batch]})
-            reach("receipts-sent")
+        while batch := self.till.store.load().outbox[: self._batch]:
+            body = {"receipts": [item.receipt for item in batch]}
+            try:
+                answer = self.caller.call(identity_of(self.till.store.load()), "POST", "receipts", body)
+            except Problem as problem:
+                if problem.status == 413:
+                    self._batch = max(1, self._batch // 2)
+                raise
             results = answer.body.get("results")
             if not isinstance(results, list) or len(results) != len(batch):
                 raise Unreachable("receipts were not answered one by one")
@@ -227,147 +336,25 @@ class Client:
                 for item, result in zip(batch, results, strict=True)
                 if isinstance(result, dict) and result.get("r") == "invalid"
             }
-            self._settle({item.jti for item in batch}, refused)
+            with self.till.store.transaction("settle") as state:
+                self.till.outbox.settle(state, {item.jti for item in batch}, refused)
             if refused:
                 return
 
-    def _settle(self, sent: set[str], refused: set[str]) -> None:
-        with self.till.store.transaction() as state:
-            for item in state.outbox:
-                item.refusals += item.jti in refused
-            state.outbox = [
-                item
-                for item in state.outbox
-                if item.jti not in sent or (item.jti in refused and item.refusals < REFUSALS_MAX)
-            ]
-
     def _send_inventory(self) -> None:
-        inventory = self.inventory()
-        if inventory == self._inventory_sent and self.clock() < self._inventory_due:
+        facts = self.inventory()
+        worth = condition.worth_telling(facts)
+        if worth == self._inventory_sent and self.clock() < self._inventory_due:
             return
-        self._call("PUT", "inventory", {"inventory": inventory})
-        self._inventory_sent, self._inventory_due = inventory, self.clock() + INVENTORY_EVERY
+        self._inventory_sent, self._inventory_due = worth, self.clock() + condition.INVENTORY_EVERY
+        try:
+            who = identity_of(self.till.store.load())
+            self.caller.call(who, "PUT", "inventory", {"inventory": facts})
+        except Unreachable:
+            self._inventory_sent = {}
+            raise
 
     def inventory(self) -> dict[str, Any]:
-        """Who is on this machine and how they are; never a password or a hash."""
+        """Who is on this machine and how they and it are; never a password or a hash."""
         state = self.till.store.load()
-        now = self.till.now(state)
-        operators = [
-            {
-                "op": operator.number,
-                "role": operator.role,
-                "locked": operator.locked,
-                "age_days": max(0, now - operator.changed_at) // 86_400,
-                "tries_left": max(0, operator.tries_left),
-                **({"weak": operator.weak} if operator.weak else {}),
-            }
-            for operator in sorted(state.operators.values(), key=lambda operator: operator.number)
-        ]
-        return {"operators": operators, "fw": state.profile.fw, "unsettled_batch": state.busy}
-
-    def _telemetry(self) -> Telemetry:
-        state = self.till.store.load()
-        return Telemetry(
-            pv=1, fw=state.profile.fw, hwm=state.hwm, ks=state.keyset.get("ver"), idle=not state.busy
-        )
-
-    # --- keysets ----------------------------------------------------------------------------------------
-
-    def walk_keysets(self) -> int:
-        """Fetch the keysets that follow ours, one by one; returns how many were accepted."""
-        accepted = 0
-        while accepted < 64:
-            state = self.till.store.load()
-            try:
-                answer = exchange(state.origin, "GET", f"keysets/{state.keyset['ver'] + 1}")
-                keyset = check_keyset(answer.text.strip(), state)
-            except (Problem, ProtocolError, jose.JoseError):
-                return accepted
-            with self.till.store.transaction() as fresh:
-                fresh.keyset = asdict(keyset) | {"revoked": list(keyset.revoked)}
-                fresh.roots = [jose.public_jwk(root) for root in keyset.roots]
-                fresh.time_floor = max(fresh.time_floor, keyset.iat)
-            accepted += 1
-        return accepted
-
-    # --- authenticated calls ----------------------------------------------------------------------------
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        body: dict[str, Any] | None = None,
-        *,
-        headers: dict[str, str] | None = None,
-        wait: float = 0,
-    ) -> Answer:
-        """An authenticated request."""
-        state = self.till.store.load()
-        raw = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        content = {} if raw is None else {"Content-Type": "application/json"}
-
-        def send() -> Answer:
-            sent = {"Authorization": f"Bearer {self._authorization(state)}", **content, **(headers or {})}
-            return exchange(state.origin, method, path, body=raw, headers=sent, wait=wait)
-
-        return self._at_the_right_time(send)
-
-    def _at_the_right_time(self, send: Callable[[], Answer]) -> Answer:
-        """Send; if the server finds our clock off, correct it in memory and send once more."""
-        try:
-            return send()
-        except Problem as problem:
-            if problem.code != "clock_skew" or problem.server_time is None:
-                raise
-            self.clock.learn(problem.server_time)
-            self._bearer = ""
-            self._say("clock corrected")
-        return send()
-
-    def _authorization(self, state: State) -> str:
-        now = int(self.clock())
-        if not self._bearer or now >= self._bearer_renew:
-            issued, expires = now - BEARER_BACKDATE, now - BEARER_BACKDATE + BEARER_LIFETIME
-            claims = {"iss": state.tid, "aud": state.audience, "iat": issued, "exp": expires}
-            claims["jti"] = new_id("tok")
-            self._bearer = jose.sign(claims, TYP_AUTH, state.sign_key)
-            self._bearer_renew = expires - BEARER_RENEW_BEFORE
-        return self._bearer
-
-
-def _enroll_claims(origin: str, code: str, enc: dict[str, str], profile: Profile, now: int) -> dict[str, Any]:
-    return {
-        "aud": origin + PATH,
-        "iat": now,
-        "exp": now + ENROLL_LIFETIME_MAX,
-        "jti": new_id("tok"),
-        "code": code,
-        "enc": enc,
-        "cap": {"keypad": profile.keypad, "cmds": list(SUPPORTED)},
-        "hw": {"vendor": profile.vendor, "model": profile.model, "serial": profile.serial},
-        "fw": profile.fw,
-    }
-
-
-def _read_enrollment(
-    answer: Answer, origin: str, open_key: dict[str, str], root: str | None
-) -> dict[str, Any]:
-    """What to remember of an enrollment; every part is verified first."""
-    tid, token, challenge = (answer.body.get(name) for name in ("tid", "keyset", "challenge"))
-    if not is_id(tid, "trm") or not isinstance(token, str) or not isinstance(challenge, str):
-        raise EnrollmentFailed("incomplete answer")
-    try:
-        claims, signer = jose.verify_self_vouched(token, TYP_KEYSET, "roots")
-        keyset = parse_keyset(claims)
-        opened = parse_challenge(jose.open_sealed(challenge, open_key, str(tid)))
-    except (jose.JoseError, ProtocolError) as error:
-        raise EnrollmentFailed(str(error)) from None
-    if keyset.iss != origin or (root is not None and jose.thumbprint(signer) != root):
-        raise EnrollmentFailed("the keyset is not of the server this code is for")
-    return {
-        "tid": tid,
-        "nonce": opened.nonce,
-        "offline_key": opened.offline_key,
-        "roots": [jose.public_jwk(jwk) for jwk in keyset.roots],
-        "keyset": asdict(keyset),
-    }
+        return condition.inventory(state, self.till.now(state))

@@ -38,22 +38,32 @@ class Store:
             return State()
 
     @contextmanager
-    def transaction(self) -> Iterator[State]:
-        """Change the state under a lock shared by all processes; nothing is kept if the block raises."""
+    def transaction(self, name: str = "change") -> Iterator[State]:
+        """Change the state under a lock shared by all processes; nothing is kept if the block raises.
+
+        `name` says at which failpoints this change may be cut short.
+        """
         with self._locked():
             state = self.load()
-            self._catch_up(state)
+            self._catch_up(state, name)
             before = to_json(state)
             yield state
             if to_json(state) != before:
-                reach("before-commit")
-                self._commit(state)
-                self._catch_up(state)
+                reach(f"{name}/before-commit")
+                self._commit(state, name)
+                self._catch_up(state, name)
+
+    def version(self) -> int:
+        """A number that differs after every change, by whatever process."""
+        try:
+            return self._state.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
     def journal(self) -> list[dict[str, Any]]:
         """All complete lines of the journal."""
         with self._locked():
-            self._catch_up(self.load())
+            self._catch_up(self.load(), "read")
             return [json.loads(line) for line in self._lines()]
 
     @contextmanager
@@ -62,20 +72,20 @@ class Store:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
-    def _commit(self, state: State) -> None:
+    def _commit(self, state: State, name: str) -> None:
         temporary = self._state.with_suffix(".new")
         body = json.dumps(to_json(state), ensure_ascii=False, indent=1).encode("utf-8")
         with _open(temporary, os.O_WRONLY | os.O_TRUNC) as handle:
-            _write(handle, body, "temp-half-written")
-            reach("temp-written")
+            _write(handle, body, f"{name}/temp-half-written")
+            reach(f"{name}/temp-written")
             os.fsync(handle.fileno())
-        reach("temp-synced")
+        reach(f"{name}/temp-synced")
         temporary.replace(self._state)
-        reach("renamed")
+        reach(f"{name}/renamed")
         self._sync_directory()
-        reach("directory-synced")
+        reach(f"{name}/directory-synced")
 
-    def _catch_up(self, state: State) -> None:
+    def _catch_up(self, state: State, name: str) -> None:
         """Append what the journal lacks; afterwards the state may forget it at its next commit."""
         known = self._last_number()
         missing = [entry for entry in state.journal if entry["n"] > known]
@@ -84,11 +94,11 @@ class Store:
             with _open(self._journal, os.O_RDWR) as handle:
                 handle.seek(self._whole_size())
                 handle.truncate()
-                _write(handle, lines.encode("utf-8"), "journal-half-written")
-                reach("journal-written")
+                _write(handle, lines.encode("utf-8"), f"{name}/journal-half-written")
+                reach(f"{name}/journal-written")
                 os.fsync(handle.fileno())
             self._sync_directory()
-            reach("journal-synced")
+            reach(f"{name}/journal-synced")
         state.journal = []
 
     def _lines(self) -> list[bytes]:

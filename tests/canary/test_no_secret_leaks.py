@@ -15,6 +15,7 @@ import pytest
 
 from terminals import pairing
 from terminals.protocol import APPLIED, PATH
+from terminals.simulator.calling import identity_of
 from terminals.simulator.client import Client
 from terminals.simulator.state import Profile
 from terminals.simulator.store import Store
@@ -173,7 +174,7 @@ def terminal_errors(server: stack.Stack, shops: list[dict[str, Any]]) -> dict[st
         with suppress(Problem):
             Client(stranger, Clock()).enroll(server.origin, code)
     till = Till(Store(Path(shops[0]["state"])), hasher=CHEAP)
-    bearer = Client(till, Clock())._authorization(till.store.load())
+    bearer = Client(till, Clock()).caller.bearer(identity_of(till.store.load()))
     for token in (bearer[:-4] + "AAAA", bearer, f"x.{bearer}"):
         headers = {"Authorization": f"Bearer {token}"}
         httpx.get(f"{server.origin}{PATH}/commands", headers=headers)
