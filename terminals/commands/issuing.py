@@ -96,12 +96,11 @@ def issue(
         # One issue at a time per terminal: the row lock makes "the newest wins" true under races as well.
         terminal = Terminal.objects.select_for_update(no_key=True).get(pk=terminal.pk)
         _may_issue(terminal, kind, operator_number)
+        now, waits = timezone.now(), kind in GUARDED
+        if waits and not is_sound(guard, terminal, now):
+            raise CannotIssue("guarded")
         if not ARGUMENTS[kind](told):
             raise CannotIssue("arguments")
-        now = timezone.now()
-        if kind in GUARDED and not is_sound(guard, terminal, now):
-            raise CannotIssue("guarded")
-        waits = kind in GUARDED
         command = Command(
             terminal=terminal,
             kind=kind,

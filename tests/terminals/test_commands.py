@@ -11,19 +11,20 @@ from django.utils import timezone
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands
+from terminals import commands, delivery
 from terminals.commands import CannotIssue, command_finished
 from terminals.models import Command, CommandEvent, Terminal
 from terminals.protocol import (
     ALLOWED,
-    FACTORY_RESET,
     LOCK,
+    MESSAGE,
     OPEN,
     OPEN_COMMANDS_MAX,
+    REBOOT,
     SET_CREDENTIAL,
     UNLOCK,
 )
-from tests.cast import PairedTill, make_terminal, pair_on_paper
+from tests.cast import PairedTill, make_terminal, pair_on_paper, payload
 from tests.portal.parallel import in_parallel
 from tests.terminals.work import PASSWORD, delivered, fresh, reset
 
@@ -82,9 +83,45 @@ class TestIssuing:
         with pytest.raises(CannotIssue, match="no_operator"):
             reset(till, "42")
 
-    def test_a_factory_reset_waits_for_its_guards(self, till: PairedTill) -> None:
-        with pytest.raises(CannotIssue, match="guarded"):
-            commands.issue(till.terminal, FACTORY_RESET, requested_by="staff:1")
+    def test_a_terminal_that_was_opened_by_force_gets_nothing(self, till: PairedTill) -> None:
+        Terminal.objects.update(tampered_at=timezone.now())
+        for kind in (SET_CREDENTIAL, LOCK):
+            with pytest.raises(CannotIssue, match="tampered"):
+                commands.issue(till.terminal, kind, operator_number="03", requested_by="user:1")
+
+    def test_what_a_terminal_cannot_do_is_not_asked_of_it(self, till: PairedTill) -> None:
+        Terminal.objects.update(capabilities={"keypad": "digits", "cmds": [SET_CREDENTIAL]})
+        with pytest.raises(CannotIssue, match="unsupported"):
+            commands.issue(till.terminal, REBOOT, requested_by="user:1")
+        assert reset(till)
+
+    @pytest.mark.parametrize(
+        ("kind", "args"),
+        [
+            (MESSAGE, {}),
+            (MESSAGE, {"text": ""}),
+            (MESSAGE, {"text": "  "}),
+            (MESSAGE, {"text": "two\nlines"}),
+            (MESSAGE, {"text": "x" * 141}),
+            (MESSAGE, {"text": "x", "more": 1}),
+            (REBOOT, {"idle_max": -1}),
+            (REBOOT, {"idle_max": 86_401}),
+            (REBOOT, {"idle_max": True}),
+            (LOCK, {"text": "x"}),
+            (SET_CREDENTIAL, {"choose": False}),
+        ],
+    )
+    def test_arguments_no_terminal_would_take_are_refused(
+        self, till: PairedTill, kind: str, args: dict[str, Any]
+    ) -> None:
+        with pytest.raises(CannotIssue, match="arguments"):
+            commands.issue(till.terminal, kind, args=args, requested_by="user:1")
+
+    def test_a_message_and_a_restart_travel_with_their_arguments(self, till: PairedTill) -> None:
+        for kind, args in ((MESSAGE, {"text": "客服电话 400"}), (REBOOT, {"idle_max": 600}), (REBOOT, {})):
+            command = commands.issue(till.terminal, kind, args=args, requested_by="user:1")
+            assert delivery.deliver(command.pk)
+            assert payload(fresh(command).token).get("args", {}) == args
 
     def test_a_terminal_has_at_most_32_open_commands(self, till: PairedTill) -> None:
         for _ in range(OPEN_COMMANDS_MAX):
@@ -129,12 +166,6 @@ class TestMoving:
         ended = fresh(command)
         assert (ended.sealed, ended.token) == ("", "")
         assert ended.finished_at is not None and told == [end]
-
-    def test_withdrawing_is_possible_until_it_is_fetched(self, till: PairedTill) -> None:
-        waiting, fetched = reset(till), put(reset(till, "01"), State.FETCHED)
-        assert commands.cancel(waiting.pk, "user:1")
-        assert not commands.cancel(waiting.pk, "user:1")
-        assert not commands.cancel(fetched.pk, "user:1")
 
 
 def fresh_copy(command: Command) -> Command:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from portal.audit import Tag
 from portal.models import AuditEvent
 from terminals import commands, delivery, inbox, jose, receipts
-from terminals.models import Command, Operator, Receipt, Terminal
+from terminals.models import Command, Operator, Receipt, Terminal, TerminalAlert
 from terminals.protocol import new_id
 from tests.cast import PairedTill, pair_on_paper, payload
 from tests.portal.parallel import in_parallel
@@ -42,13 +42,10 @@ class TestOutcomes:
         assert say(till, till.receipt(command.token, "rejected", rc="policy_rejected")) == ["ok"]
         assert (fresh(command).state, fresh(command).reason) == (State.REJECTED, "policy_rejected")
 
-    def test_deferred_stays_in_the_inbox_with_the_time_of_the_next_try(self, till: PairedTill) -> None:
+    def test_signed_on_alone_says_that_the_password_is_in_force(self, till: PairedTill) -> None:
         command = delivered(till)
-        assert say(till, till.receipt(command.token, "deferred", rc="busy", retry=30)) == ["ok"]
-        waits = fresh(command)
-        assert waits.state == State.FETCHED and waits.retry_at is not None
-        assert timedelta(seconds=25) < waits.retry_at - timezone.now() <= timedelta(seconds=30)
-        assert tokens_in_inbox(till.terminal) == [command.token]
+        assert say(till, till.receipt(command.token, "signed_on")) == ["ok"]
+        assert fresh(command).state == State.APPLIED and fresh(command).signed_on_at
 
     def test_signed_on_is_noted_with_the_operator(self, till: PairedTill) -> None:
         command = delivered(till)
@@ -189,6 +186,93 @@ class TestClocks:
         assert fresh(command).applied_at == datetime.fromtimestamp(at, UTC)
 
 
+class TestContradictions:
+    def test_a_refusal_after_applied_is_a_contradiction_and_raises_an_alert(self, till: PairedTill) -> None:
+        command = delivered(till)
+        token = command.token
+        said = say(till, till.receipt(token), till.receipt(token, "rejected", rc="policy_rejected"))
+        assert said == ["ok", "conflict"] and fresh(command).state == State.APPLIED
+        alert = TerminalAlert.objects.get(kind="receipt_conflict")
+        assert alert.command == command and alert.facts["says"] == "rejected"
+
+    def test_applied_after_a_refusal_is_a_contradiction_too(self, till: PairedTill) -> None:
+        command = delivered(till)
+        token = command.token
+        said = say(till, till.receipt(token, "rejected", rc="storage_failed"), till.receipt(token))
+        assert said == ["ok", "conflict"] and fresh(command).state == State.REJECTED
+        assert TerminalAlert.objects.get().kind == "receipt_conflict"
+
+    @pytest.mark.parametrize("rc", ["seq_replayed", "expired", "wrong_key"])
+    def test_a_copy_that_came_again_and_was_turned_away_contradicts_nothing(
+        self, till: PairedTill, rc: str
+    ) -> None:
+        command = delivered(till)
+        token = command.token
+        assert say(till, till.receipt(token), till.receipt(token, "rejected", rc=rc)) == ["ok", "late"]
+        assert fresh(command).state == State.APPLIED and not TerminalAlert.objects.exists()
+
+    def test_ten_contradictions_about_one_command_are_one_alert(self, till: PairedTill) -> None:
+        token = delivered(till).token
+        say(till, till.receipt(token))
+        for _ in range(10):
+            say(till, till.receipt(token, "rejected", rc="policy_rejected"))
+        assert TerminalAlert.objects.get().count == 10
+
+
+class TestNeverIssued:
+    @pytest.mark.parametrize("st", ["applied", "signed_on"])
+    def test_what_was_done_for_a_token_never_issued_is_shown_to_people(
+        self, till: PairedTill, st: str
+    ) -> None:
+        stranger = till.receipt(delivered(till).token, st, tok=jose.digest("somebody else's"))
+        assert say(till, stranger) == ["unknown"]
+        assert TerminalAlert.objects.get().kind == "unknown_receipt"
+
+    def test_a_genuine_looking_token_that_was_refused_is_shown_as_well(self, till: PairedTill) -> None:
+        token = delivered(till).token
+        say(till, till.receipt(token, "rejected", rc="expired", tok=jose.digest("x")))
+        assert TerminalAlert.objects.get().kind == "unknown_receipt"
+
+    def test_rubbish_that_no_key_of_ours_signed_is_not(self, till: PairedTill) -> None:
+        token = delivered(till).token
+        unread = {"sub": None, "cid": None, "seq": None, "tok": jose.digest("x")}
+        assert say(till, till.receipt(token, "rejected", rc="bad_signature", **unread)) == ["unknown"]
+        assert not TerminalAlert.objects.exists()
+
+
+class TestKeyRoll:
+    def test_receipts_under_the_key_before_a_roll_are_still_taken(self, till: PairedTill) -> None:
+        command = delivered(till)
+        old = till.receipt(command.token)
+        _roll(till)
+        assert say(till, old) == ["ok"] and fresh(command).state == State.APPLIED
+
+    def test_the_new_key_may_speak_about_a_token_of_the_old_one(self, till: PairedTill) -> None:
+        token = delivered(till).token
+        again = _roll(till)
+        assert say(again, again.receipt(token)) == ["ok"]
+
+    def test_the_old_keys_numbers_say_nothing_about_the_new_ones(self, till: PairedTill) -> None:
+        token = delivered(till).token
+        again = _roll(till)
+        say(again, again.receipt(token, hwm=41))
+        assert Terminal.objects.get().last_seq == 0 and not TerminalAlert.objects.exists()
+
+    def test_a_key_that_is_no_longer_known_says_nothing(self, till: PairedTill) -> None:
+        old = till.receipt(delivered(till).token)
+        pair_on_paper(till.terminal)
+        assert say(till, old) == ["invalid"]
+
+
+def _roll(till: PairedTill) -> PairedTill:
+    """The terminal with its next key in force."""
+    was = {"previous_sign_key": till.terminal.sign_key, "previous_sign_kid": till.terminal.sign_kid}
+    again = pair_on_paper(till.terminal)
+    Terminal.objects.update(last_seq=0, **was)
+    again.terminal.refresh_from_db()
+    return again
+
+
 class TestRestoredServer:
     def test_we_go_on_above_what_the_terminal_has_seen_under_the_same_command(self, till: PairedTill) -> None:
         command = delivered(till)
@@ -198,8 +282,43 @@ class TestRestoredServer:
         again = payload(fresh(command).token)
         assert (again["seq"], again["cid"]) == (42, command.pk) and again["jti"] != command.jti
         assert tokens_in_inbox(till.terminal) == [fresh(command).token]
-        alert = AuditEvent.objects.get(tag=Tag.SEQ_REPLAYED)
-        assert alert.facts["hwm"] == 41 and alert.merchant == till.terminal.store.merchant
+        told = AuditEvent.objects.get(tag=Tag.SEQ_REPLAYED)
+        assert told.facts["hwm"] == 41 and told.merchant == till.terminal.store.merchant
+        assert TerminalAlert.objects.get().kind == "seq_replayed"
+
+    def test_any_signed_mark_above_ours_is_gone_above_before_the_next_number(self, till: PairedTill) -> None:
+        first = delivered(till)
+        assert say(till, till.receipt(first.token, hwm=41)) == ["ok"]
+        assert delivered(till).seq == 42
+        assert TerminalAlert.objects.get().kind == "hwm_ahead"
+
+    def test_numbers_given_out_twice_before_we_heard_anything_are_told_of(self, till: PairedTill) -> None:
+        commands_sent = [delivered(till, operator) for operator in ("01", "03", "05")]
+        behind = till.receipt(commands_sent[0].token, "rejected", rc="seq_replayed", hwm=3)
+        assert say(till, behind) == ["ok"]
+        assert TerminalAlert.objects.get().kind == "seq_replayed"
+        assert delivery.deliver(commands_sent[0].pk) and fresh(commands_sent[0]).seq == 4
+
+    def test_a_token_overtaken_by_another_of_ours_is_signed_again_without_an_alarm(
+        self, till: PairedTill
+    ) -> None:
+        first, second = delivered(till, "01"), delivered(till, "03")
+        said = say(
+            till,
+            till.receipt(second.token, hwm=2),
+            till.receipt(first.token, "rejected", rc="seq_replayed", hwm=2),
+        )
+        assert said == ["ok", "ok"] and not TerminalAlert.objects.exists()
+        assert delivery.deliver(first.pk) and fresh(first).seq == 3
+
+    def test_a_command_refused_again_and_again_ends_for_a_person_to_look_at(self, till: PairedTill) -> None:
+        command, hwm = delivered(till), 10
+        while fresh(command).state == State.QUEUED:
+            hwm += 10
+            say(till, till.receipt(fresh(command).token, "rejected", rc="seq_replayed", hwm=hwm))
+            delivery.deliver(command.pk)
+        ended = fresh(command)
+        assert (ended.state, ended.attempt) == (State.REJECTED, commands.ATTEMPTS_MAX)
 
     def test_a_fetch_noted_afterwards_does_not_stop_the_new_token(self, till: PairedTill) -> None:
         command = delivered(till)
