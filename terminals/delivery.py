@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -189,7 +190,15 @@ def _pushed(command: Command) -> None:
 
 def waiting_for(terminal_id: str) -> list[inbox.Item]:
     """The signed tokens a terminal should find, from the rows: the truth behind its inbox."""
-    return [_item(command) for command in _signed().filter(terminal_id=terminal_id).order_by("seq")]
+    return waiting_for_all([terminal_id]).get(terminal_id, [])
+
+
+def waiting_for_all(terminal_ids: Collection[str]) -> dict[str, list[inbox.Item]]:
+    """The same for many terminals at once, by terminal; those that should find nothing are left out."""
+    waiting: dict[str, list[inbox.Item]] = {}
+    for command in _signed().filter(terminal_id__in=terminal_ids).order_by("seq"):
+        waiting.setdefault(command.terminal_id, []).append(_item(command))
+    return waiting
 
 
 def _signed() -> QuerySet[Command]:
