@@ -13,6 +13,7 @@ from joserfc.jwk import OKPKey
 from docs.wire_examples import opening_key, signing_key
 from terminals import jose
 from terminals.protocol import TYP_AUTH, TYP_COMMAND, TYP_RECEIPT
+from tests.vectors import sealing
 
 T0 = 1_767_225_600
 TID = "trm_0123456789abcdef"
@@ -24,12 +25,13 @@ CID = "cmd_" + "C" * 16
 
 ISSUER, TERMINAL, OPENING, ROOT = signing_key(0x11), signing_key(0x22), opening_key(0x33), signing_key(0x44)
 STRANGER, REVOKED, EARLY, PAST, LOW_SCOPE = (signing_key(fill) for fill in (0x66, 0x77, 0x88, 0x99, 0xAA))
+REBOOTER, RESETTER, NEXT, NEXT_ROOT = (signing_key(fill) for fill in (0xBB, 0xCC, 0xDD, 0xEE))
 
 
 def sealed(
     cid: str = CID, *, aud: str = TID, op: str = "03", password: str = "482917", apv: str = "", **more: Any
 ) -> str:
-    """A sealed part for the terminal."""
+    """A sealed part for the terminal; the same one each time it is asked for."""
     plaintext = {
         "cid": cid,
         "aud": aud,
@@ -38,7 +40,12 @@ def sealed(
         "change_at_next_login": False,
         **more,
     }
-    return jose.seal(plaintext, OPENING, apv or cid)
+    return sealing.seal(compact(plaintext), OPENING, apv or cid)
+
+
+def compact(value: object) -> bytes:
+    """JSON without a space."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def command(**changes: Any) -> dict[str, Any]:
@@ -72,6 +79,7 @@ def keyset(ver: int = 1, **changes: Any) -> dict[str, Any]:
     every = ["set_credential", "unlock", "lock", "message", "void"]
     windows = [(ISSUER, every, 0, year), (REVOKED, every, 0, year), (EARLY, every, year, 2 * year)]
     windows += [(PAST, every, -year, -86_400), (LOW_SCOPE, ["message"], 0, year)]
+    windows += [(REBOOTER, ["reboot"], 0, year), (RESETTER, ["factory_reset"], 0, year)]
     claims: dict[str, Any] = {
         "iss": ORIGIN, "ver": ver, "iat": T0 - 86_400, "exp": T0 + year,
         "keys": [
