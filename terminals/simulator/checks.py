@@ -75,11 +75,11 @@ class Judge:
     def check(self, token: str, state: State, now: int) -> Accepted:
         """Judge a token at this time (Unix seconds); raises Refused or AlreadyDone."""
         unverified = self.form(token)
-        entry = self.key(unverified.kid, state, now)
+        entry = self.key(unverified.kid, state)
         raw = self.signature(unverified, entry)
         self.addressee(raw, state)
         claims = self.shape(raw)
-        self.window(claims, entry, now)
+        self.window(claims, entry, state, now)
         self.scope(claims, entry)
         self.repeated(claims, state)
         self.in_time(claims, now)
@@ -96,12 +96,12 @@ class Judge:
         except jose.JoseError as error:
             raise Refused(error.code) from None
 
-    def key(self, kid: str, state: State, now: int) -> dict[str, Any]:
-        """The key's entry in the keyset; a revoked one is none, and an outlived keyset has none."""
+    def key(self, kid: str, state: State) -> dict[str, Any]:
+        """The key's entry in the keyset; a revoked key has none."""
         if kid in state.revoked or kid in state.keyset["revoked"]:
             raise Refused("key_revoked")
         entry = _entry(kid, state)
-        if entry is None or now > state.keyset["exp"] + SKEW:
+        if entry is None:
             raise Refused("unknown_key")
         return entry
 
@@ -130,9 +130,9 @@ class Judge:
         except ProtocolError:
             raise Refused("malformed", _named(raw)) from None
 
-    def window(self, claims: CommandClaims, entry: Mapping[str, Any], now: int) -> None:
-        """The key is in use at this time."""
-        if not entry["nbf"] - SKEW <= now <= entry["exp"] + SKEW:
+    def window(self, claims: CommandClaims, entry: Mapping[str, Any], state: State, now: int) -> None:
+        """The key is in use at this time, and so is the keyset that vouches for it."""
+        if not entry["nbf"] - SKEW <= now <= min(entry["exp"], state.keyset["exp"]) + SKEW:
             raise _refuse(claims, "key_scope", spends=False)
 
     def scope(self, claims: CommandClaims, entry: Mapping[str, Any]) -> None:

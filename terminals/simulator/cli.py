@@ -1,4 +1,4 @@
-"""The simulator's command line: run a terminal, sign on at it, look at its screen."""
+"""The simulator's command line: run a terminal, do something at it, look at its screen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,12 +17,15 @@ from terminals.simulator.client import SLOWEST, Client, EnrollmentFailed
 from terminals.simulator.screen import LANGUAGES, render, words
 from terminals.simulator.state import Profile
 from terminals.simulator.store import Store
-from terminals.simulator.till import SignOn, Till
+from terminals.simulator.till import Till
 from terminals.simulator.transport import Clock, Problem, Unreachable
+from terminals.simulator.verbs import VERBS, at_the_keyboard, say
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
-_FROM_INPUT: Final = "-"
 _OPERATOR: Final = re.compile(r"([0-9]{2})=([!-~]{1,64}?)(?::(.{1,40}))?")
+_CLEAR: Final = "\x1b[H\x1b[2J"
+_LINES: Final = 6
+_REFRESH: Final = 0.5
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,19 +47,60 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--serial", default=Profile().serial)
 
 
+class Display:
+    """Lines for a log file, or a screen that is drawn anew when something has changed."""
+
+    def __init__(self, till: Till, lang: str, *, drawn: bool) -> None:
+        self.till = till
+        self.lang = lang
+        self.drawn = drawn
+        self._last: deque[str] = deque(maxlen=_LINES)
+        self._shown = ""
+
+    def say(self, line: str) -> None:
+        """One line of what happens."""
+        if not self.drawn:
+            print(line, flush=True)
+        self._last.extend(line.splitlines())
+
+    def draw(self) -> None:
+        """The screen, the last lines, and a prompt; nothing if all is as it was."""
+        state = self.till.store.load()
+        parts = [render(state, self.till.now(state), self.lang), *self._last, words(self.lang)["hint"]]
+        shown = "\n".join(parts)
+        if shown != self._shown:
+            print(f"{_CLEAR}{shown}\n> ", end="", flush=True)
+        self._shown = shown
+
+    def keep_drawing(self, stop: threading.Event) -> None:
+        """Draw until told to stop."""
+        while not stop.wait(_REFRESH):
+            self.draw()
+
+    def read(self, stop: threading.Event) -> None:
+        """Obey the keyboard."""
+        for line in sys.stdin:
+            self.say(at_the_keyboard(self.till, self.lang, line).text)
+            self._shown = ""
+            self.draw()
+            if stop.is_set():
+                return
+
+
 def run(options: argparse.Namespace) -> int:
     """Run a terminal until it is stopped; returns the exit code."""
     clock = Clock()
     till = Till(Store(options.state), clock=clock)
-    client = Client(till, clock, interval_cap=options.interval_cap, say=_say)
+    display = Display(till, options.lang, drawn=sys.stdin.isatty() and sys.stdout.isatty())
+    client = Client(till, clock, interval_cap=options.interval_cap, say=display.say)
     _set_up(till, options)
     if not _pair(client, options):
         return 1
     stop = threading.Event()
     handlers = {number: signal.signal(number, lambda *_: stop.set()) for number in _STOPPING}
-    if sys.stdin.isatty():
-        _show(till, options.lang)
-        threading.Thread(target=_keyboard, args=(till, options.lang), daemon=True).start()
+    if display.drawn:
+        for job in (display.keep_drawing, display.read):
+            threading.Thread(target=job, args=(stop,), daemon=True).start()
     client.run(stop, once=options.once)
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -94,82 +139,27 @@ def _pair(client: Client, options: argparse.Namespace) -> bool:
     return client.till.store.load().status != "new"
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
-def _show(till: Till, lang: str) -> None:
-    state = till.store.load()
-    print(render(state, till.now(state), lang), flush=True)
-
-
-def _keyboard(till: Till, lang: str) -> None:
-    """Read `03 482917` lines; where the choose-screen is open, such a line sets the password."""
-    print(words(lang)["hint"], flush=True)
-    for line in sys.stdin:
-        parts = line.split()
-        if len(parts) == 2:
-            number, password = parts
-            problems = till.choose(number, password)
-            if problems in ([], ["closed"]):
-                print(_spoken(till.sign_on(number, password), lang), flush=True)
-            else:
-                print(", ".join(problems), flush=True)
-        _show(till, lang)
-
-
-def _spoken(answer: SignOn, lang: str) -> str:
-    text = words(lang)
-    said = text["op_is_locked"] if answer.reason == "locked" else text[answer.reason]
-    return f"{said}: {text['must_change']}" if answer.must_change else said
-
-
-def _sign_on(options: argparse.Namespace) -> int:
-    answer = Till(Store(options.state)).sign_on(options.number, _password(options))
-    print(_spoken(answer, options.lang))
-    return 0 if answer.accepted else 1
-
-
-def _choose(options: argparse.Namespace) -> int:
-    problems = Till(Store(options.state)).choose(options.number, _password(options))
-    print(", ".join(problems) or "ok")
-    return 1 if problems else 0
-
-
-def _password(options: argparse.Namespace) -> str:
-    """The password from the command line, or from standard input when it is `-`."""
-    return sys.stdin.readline().rstrip("\n") if options.password == _FROM_INPUT else str(options.password)
-
-
-def _screen(options: argparse.Namespace) -> int:
-    _show(Till(Store(options.state)), options.lang)
-    return 0
-
-
-def _busy(options: argparse.Namespace) -> int:
-    Till(Store(options.state)).set_busy(options.value == "on")
-    return 0
+def _at_the_machine(options: argparse.Namespace) -> int:
+    said = say(Till(Store(options.state)), options.lang, options.verb, options.words)
+    if said.text:
+        print(said.text)
+    return 0 if said.good else 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m terminals.simulator`; `signon` and `choose` exit with 0 when accepted, 1 when refused."""
+    """`python -m terminals.simulator`; a verb exits with 0 when it did what was wanted, else with 1."""
     os.umask(0o077)
     parser = argparse.ArgumentParser(prog="python -m terminals.simulator", description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--state", type=Path, required=True)
     common.add_argument("--lang", choices=LANGUAGES, default="zh")
-    doors = parser.add_subparsers(required=True, metavar="run | signon | choose | screen | busy")
+    doors = parser.add_subparsers(required=True, metavar=" | ".join(("run", *VERBS)))
     runner = doors.add_parser("run", help="run a terminal")
     add_run_arguments(runner)
     runner.set_defaults(door=run)
-    for name, door in (("signon", _sign_on), ("choose", _choose)):
-        sub = doors.add_parser(name, parents=[common])
-        sub.add_argument("number")
-        sub.add_argument("password", help="the password, or - to read it from standard input")
-        sub.set_defaults(door=door)
-    doors.add_parser("screen", parents=[common]).set_defaults(door=_screen)
-    busy = doors.add_parser("busy", parents=[common])
-    busy.add_argument("value", choices=("on", "off"))
-    busy.set_defaults(door=_busy)
+    for name, verb in VERBS.items():
+        sub = doors.add_parser(name, parents=[common], usage=f"{name} --state DIRECTORY {verb.usage}")
+        sub.add_argument("words", nargs="*", help="- is read from standard input, line by line")
+        sub.set_defaults(door=_at_the_machine, verb=name)
     options = parser.parse_args(arguments)
     return int(options.door(options))

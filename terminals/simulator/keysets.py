@@ -23,6 +23,7 @@ class Trust:
     def check(self, token: str, state: State) -> KeysetClaims:
         """Judge the keyset after ours; raises JoseError or ProtocolError."""
         keyset = parse_keyset(self.rooted(token, state))
+        self.vouched(token, keyset)
         self.ours(keyset, state)
         self.next_version(keyset, state)
         self.sound(keyset)
@@ -32,6 +33,12 @@ class Trust:
         """Signed by a root that was pinned before."""
         roots = {jose.kid16(root): root for root in state.roots}
         return jose.verify(token, TYP_KEYSET, roots, max_size=KEYSET_MAX)
+
+    def vouched(self, token: str, keyset: KeysetClaims) -> None:
+        """By a root that stays one: nobody can hand us over to roots that did not sign."""
+        signer = jose.read(token, TYP_KEYSET, max_size=KEYSET_MAX).kid
+        if all(jose.kid16(jose.validate_public_key(root, jose.SIGN)) != signer for root in keyset.roots):
+            raise ProtocolError("conflict", "its roots did not sign it")
 
     def ours(self, keyset: KeysetClaims, state: State) -> None:
         """Of the issuer we were paired with."""

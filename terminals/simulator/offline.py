@@ -72,6 +72,11 @@ class OfflineUnlock:
             return None
         return challenge
 
+    def granted(self, number: str, now: int) -> bool:
+        """Whether a right answer was given and its password change is still to come."""
+        challenge = self.open_challenge(self.store.load(), number, now)
+        return challenge is not None and challenge.granted
+
     def right(self, state: State, challenge: Challenge, digits: str) -> bool:
         """Compare in constant time."""
         wanted = ocra.response(
