@@ -1,0 +1,1 @@
+"""How fast Rekey is, as ratios against stated ceilings: `python -m benchmarks`."""
