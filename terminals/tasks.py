@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from terminals import delivery
+from terminals import delivery, lives, revocation
 
 
 @shared_task
@@ -17,3 +17,10 @@ def deliver(command_id: str) -> None:
 def sweep() -> None:
     """Make good what got lost."""
     delivery.sweep()
+    revocation.sweep()
+
+
+@shared_task
+def sweep_lives() -> None:
+    """End what a terminal's life has a clock for."""
+    lives.sweep()

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import Q
 
 from terminals import ceremony, issuer, jose, keyfiles, keyreport, revocation, roots
 from terminals.models import IssuerKey
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         rotate = doors.add_parser("rotate", help="the next key takes over, a new one is published ahead")
         switch = doors.add_parser("switch", help="the next key takes over at once; needs no root")
         revoke = doors.add_parser("revoke", help="a key was stolen: stop using it, then tell terminals")
-        revoke.add_argument("kid")
+        revoke.add_argument("key", help="its kid, or the name of its file (a kid may begin with a hyphen)")
         change = doors.add_parser("roots", help="add a root beside the present one, or drop one")
         change.add_argument("--add", type=Path, metavar="PUBLIC", help="public half of the new root")
         change.add_argument("--drop", metavar="THUMBPRINT", help="thumbprint of the root to leave out")
@@ -92,11 +93,12 @@ class Command(BaseCommand):
         self.stdout.write(f"key {revocation.switch().kid} signs from now on")
 
     def _revoke(self, options: Mapping[str, Any]) -> None:
-        try:
-            again = revocation.revoke(options["kid"])
-        except IssuerKey.DoesNotExist:
-            raise CommandError(f"no issuer key {options['kid']}") from None
-        self.stdout.write(f"key {options['kid']} signs nothing from now on; {again} commands signed anew")
+        named = Q(kid=options["key"]) | Q(file=options["key"])
+        key = IssuerKey.objects.filter(named).first()
+        if key is None:
+            raise CommandError(f"no issuer key {options['key']}")
+        again = revocation.revoke(key.kid)
+        self.stdout.write(f"key {key.kid} signs nothing from now on; {again} commands signed anew")
         self._publish(issuer.draft(options["dir"]), options)
 
     def _roots(self, options: Mapping[str, Any]) -> None:
