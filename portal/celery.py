@@ -55,6 +55,11 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"queue": "housekeeping"},
     },
+    "lives-sweep": {
+        "task": "terminals.tasks.sweep_lives",
+        "schedule": 60.0,
+        "options": {"expires": 60, "queue": "housekeeping"},
+    },
     "heartbeat": {"task": "portal.tasks.heartbeat", "schedule": 5.0, "options": SWEEP},
     "messages-sweep": {"task": "portal.tasks.sweep_messages", "schedule": 2.0, "options": SWEEP},
 }

@@ -96,6 +96,13 @@ def spend(name: str, key: str) -> None:
         raise TooMany(taken.resets_in)
 
 
+def give_back(name: str, key: str) -> None:
+    """Return what was taken of a guard that counts failures only: this one was none."""
+    window, now = int(rate_of(name).get_expiry()), int(time.time())
+    row = {"limit": name, "key_digest": keyed_digest("limit", name, key), "window_start": now - now % window}
+    Allowance.objects.filter(**row, taken__gt=0).update(taken=F("taken") - 1)
+
+
 def sweep_allowances(now: float) -> int:
     """Forget windows that are over; returns how many counters went."""
     return Allowance.objects.filter(window_start__lt=int(now) - KEEP_WINDOWS_S).delete()[0]
@@ -128,6 +135,17 @@ class Shield:
         return self._memory.hit(strict(rate), name, digest)
 
 
+    def stands(self, rate: RateLimitItem, name: str, digest: str) -> bool:
+        """Whether one more would be within the rate; nothing is counted."""
+        if time.monotonic() >= self._away_until:
+            try:
+                return self._redis.test(rate, name, digest)
+            except Exception as error:  # noqa: BLE001 - as in `hit`
+                self._away_until = time.monotonic() + SHIELD_PAUSE_S
+                log.warning("shield_away", error=type(error).__name__)
+        return self._memory.test(strict(rate), name, digest)
+
+
 def strict(rate: RateLimitItem) -> RateLimitItem:
     """A quarter of the rate, at least one."""
     return type(rate)(max(1, rate.amount // 4), rate.multiples)
@@ -149,3 +167,9 @@ def shield(name: str, block: str) -> Taken:
         rate = strict(rate)
     ok = _shield(settings.REDIS_URL).hit(rate, name, keyed_digest("shield", name, block))
     return Taken(ok, window - int(time.time()) % window)
+
+
+def shielded(name: str, block: str) -> bool:
+    """Whether a shield that counts failures only is used up for this block; asking costs nothing."""
+    rate = strict(rate_of(name)) if block == UNKNOWN else rate_of(name)
+    return not _shield(settings.REDIS_URL).stands(rate, name, keyed_digest("shield", name, block))

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from django.conf import settings
 from django.db.models import Q
 
-from terminals import jose
+from terminals import jose, keyroll
 from terminals.claims import AuthClaims, parse_auth
 from terminals.models import Terminal
 from terminals.protocol import (
@@ -123,6 +123,7 @@ def prove(unread: jose.Unverified, owner: Owner | None, now: float) -> Bearer:
 
 def take_over(owner: Owner) -> None:
     """A key of a key roll has signed its first request: from now on it is the terminal's key."""
+    keyroll.take_over(owner.terminal_id, owner.kid)
 
 
 def check_times(claims: AuthClaims, now: float) -> None:

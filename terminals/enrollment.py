@@ -4,49 +4,26 @@ from __future__ import annotations
 
 import secrets
 import time
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
-import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
-from django.utils import timezone
+from django.db.models import Exists, OuterRef
 
 from portal.audit import Tag, record
-from portal.limits import shield, take
-from portal.secrets import keyed_digest, pepper
-from terminals import commands, inbox, issuer, jose, pairing
+from portal.limits import give_back, shield, shielded, take
+from portal.secrets import keyed_digest
+from terminals import alerts, commands, issuer, jose, keyring, pairing_codes, requests, swap
 from terminals.claims import EnrollClaims, parse_enroll
-from terminals.models import IssuerKey, PairingCode, Terminal
-from terminals.protocol import (
-    ENROLL_MAX,
-    PAIRING_LIFETIME,
-    PATH,
-    SKEW,
-    TYP_ENROLL,
-    ProtocolError,
-)
+from terminals.models import PairingCode, Terminal, TerminalAlert
+from terminals.protocol import ENROLL_MAX, PATH, SKEW, TYP_ENROLL, ProtocolError
 
-log = structlog.get_logger(__name__)
-WRONG_SECRETS = 5
-DRAWS = 20
-CLOSED = (Terminal.State.QUARANTINED, Terminal.State.REVOKED)
-
-
-class NotPairable(Exception):
-    """A quarantined or revoked terminal gets no pairing code."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedCode:
-    """A fresh pairing code, shown once: two typed forms and the text of the QR."""
-
-    id: int
-    code: str
-    digits: str
-    expires_at: datetime
-    qr_text: str
+# A unit that took a code and never proved its second key is forgotten after this.
+CONFIRM_WITHIN = timedelta(hours=24)
+SLOW_DOWN_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,53 +35,6 @@ class Enrolled:
     challenge: str
 
 
-def create_pairing_code(terminal: Terminal, by: str) -> IssuedCode:
-    """A new code for the terminal; older ones stop working. Raises NotPairable, issuer.NoKeyset."""
-    if terminal.state in CLOSED:
-        raise NotPairable(terminal.state)
-    root = issuer.current_keyset().root_thumbprint
-    now = timezone.now()
-    with transaction.atomic():
-        revoke_pairing_codes(terminal)
-        new = _draw_free(now)
-        row = PairingCode.objects.create(
-            terminal=terminal,
-            selector=new.letters.selector,
-            digest=pairing.digest(new.letters.secret, pepper(), new.letters.selector),
-            digits_selector=new.digits.selector,
-            digits_digest=pairing.digest(new.digits.secret, pepper(), new.digits.selector),
-            created_by=by,
-            expires_at=now + timedelta(seconds=PAIRING_LIFETIME),
-        )
-        record(Tag.PAIRING_ISSUED, actor=by, merchant=terminal.store.merchant, subject=terminal.id)
-    shown = new.letters.shown()
-    qr = pairing.QrText(settings.REKEY_ORIGIN, shown, root)
-    return IssuedCode(row.pk, shown, new.digits.shown(), row.expires_at, str(qr))
-
-
-def _draw_free(now: datetime) -> pairing.NewCode:
-    """A code whose selectors no living code uses, so that a selector names at most one of them."""
-    for _ in range(DRAWS):
-        new = pairing.generate()
-        taken = Q(selector=new.letters.selector) | Q(digits_selector=new.digits.selector)
-        if not alive(now).filter(taken).exists():
-            return new
-    raise RuntimeError("too many pairing codes are alive at once")
-
-
-def alive(now: datetime) -> QuerySet[PairingCode]:
-    """Codes that can still pair a terminal."""
-    return PairingCode.objects.filter(
-        used_at__isnull=True, revoked_at__isnull=True, expires_at__gt=now, failures__lt=WRONG_SECRETS
-    )
-
-
-def revoke_pairing_codes(terminal: Terminal) -> int:
-    """Stop every living code of the terminal; how many there were."""
-    now = timezone.now()
-    return alive(now).filter(terminal=terminal).update(revoked_at=now)
-
-
 def enroll(token: bytes, address_block: str) -> Enrolled:
     """Take a unit's keys in exchange for a pairing code.
 
@@ -112,10 +42,8 @@ def enroll(token: bytes, address_block: str) -> Enrolled:
     `key_in_use`, and one and the same `pairing_failed` whatever is wrong with the code.
     """
     claims, sign_key = _read(token)
-    if not shield("pairing", address_block).ok or not take("pairing-overall", "all").ok:
-        raise ProtocolError("slow_down", retry_after=300)
-    code = _match(claims.code)
-    if _is_registered(sign_key, claims.enc):
+    code = _match(claims.code, address_block)
+    if keyring.in_use(sign_key, claims.enc):
         raise ProtocolError("key_in_use")
     try:
         return _accept(code, claims, sign_key)
@@ -138,57 +66,44 @@ def _read(token: bytes) -> tuple[EnrollClaims, jose.Jwk]:
     return claims, sign_key
 
 
-def _match(typed: str) -> PairingCode:
-    """The code that was meant. An attempt is spent before anything is compared (design D7)."""
-    parsed = pairing.normalise(typed) or pairing.ParsedCode("---", "")
-    now = timezone.now()
-    field = "digits_selector" if parsed.is_digits else "selector"
-    row = alive(now).filter(**{field: parsed.selector}).first()
-    spent = row is not None and alive(now).filter(pk=row.pk).update(failures=F("failures") + 1) == 1
-    given = pairing.digest(parsed.secret, pepper(), parsed.selector)
-    kept = (row.digits_digest if parsed.is_digits else row.digest) if row else ""
-    if row is None or not spent or not secrets.compare_digest(given, kept):
-        _note_burned(row)
-        raise ProtocolError("pairing_failed")
-    return row
-
-
-def _note_burned(row: PairingCode | None) -> None:
-    if row is not None and PairingCode.objects.filter(pk=row.pk, failures=WRONG_SECRETS).exists():
-        merchant = row.terminal.store.merchant
-        record(Tag.PAIRING_BURNED, actor="terminal", merchant=merchant, subject=row.terminal_id)
-
-
-def _is_registered(sign_key: jose.Jwk, enc_key: jose.Jwk) -> bool:
-    sign, enc = jose.kid16(sign_key), jose.kid16(enc_key)
-    known = Q(sign_kid=sign) | Q(pending_sign_kid=sign) | Q(enc_kid=enc)
-    return Terminal.objects.filter(known).exists() or IssuerKey.objects.filter(kid=sign).exists()
+def _match(typed: str, address_block: str) -> PairingCode:
+    """The code that was meant, under limits on failures: a hundred tills of one shop may be paired at once."""
+    if shielded("pairing", address_block) or not take("pairing-overall", "all").ok:
+        raise ProtocolError("slow_down", retry_after=SLOW_DOWN_S)
+    try:
+        code = pairing_codes.match(typed)
+    except ProtocolError:
+        shield("pairing", address_block)
+        raise
+    give_back("pairing-overall", "all")
+    return code
 
 
 def _accept(code: PairingCode, claims: EnrollClaims, sign_key: jose.Jwk) -> Enrolled:
     nonce, offline = jose.b64u(secrets.token_bytes(16)), jose.b64u(secrets.token_bytes(32))
     with transaction.atomic():
-        used = PairingCode.objects.filter(pk=code.pk, used_at__isnull=True, revoked_at__isnull=True)
-        if used.update(used_at=timezone.now()) != 1:
+        if not pairing_codes.use(code):
             raise ProtocolError("pairing_failed")
         terminal = Terminal.objects.select_for_update().get(pk=code.terminal_id)
-        if terminal.state in CLOSED:
+        if terminal.state in pairing_codes.CLOSED:
             raise ProtocolError("pairing_failed")
         if terminal.state == Terminal.State.NEW:
             terminal.state = Terminal.State.UNCONFIRMED
         terminal.pending_sign_key, terminal.pending_sign_kid = dict(sign_key), jose.kid16(sign_key)
-        terminal.pending_enc_key = jose.public_jwk(claims.enc)
+        terminal.pending_enc_key, terminal.pending_until = jose.public_jwk(claims.enc), None
         terminal.pending_nonce_digest = keyed_digest("enroll-nonce", terminal.id, nonce)
         terminal.pending_offline_key = offline
-        terminal.capabilities = {
-            "keypad": claims.keypad,
-            "cmds": list(claims.cmds),
-            "hw": {"vendor": claims.vendor, "model": claims.model, "serial": claims.serial},
-        }
-        terminal.firmware = claims.fw
+        terminal.pending_facts = _facts(claims)
         terminal.save()
+        transaction.on_commit(partial(keyring.forget_bearers, terminal.id))
     challenge = jose.seal({"nonce": nonce, "offline_key": offline}, claims.enc, terminal.id)
     return Enrolled(terminal.id, issuer.current_keyset().token, challenge)
+
+
+def _facts(claims: EnrollClaims) -> dict[str, object]:
+    hardware = {"vendor": claims.vendor, "model": claims.model, "serial": claims.serial}
+    told = {"keypad": claims.keypad, "cmds": list(claims.cmds), "hw": hardware}
+    return {"capabilities": told, "firmware": claims.fw}
 
 
 def confirm(terminal_id: str, nonce: str) -> None:
@@ -198,51 +113,60 @@ def confirm(terminal_id: str, nonce: str) -> None:
     """
     with transaction.atomic():
         terminal = Terminal.objects.select_for_update().get(pk=terminal_id)
-        if terminal.state in CLOSED:
+        if terminal.state in pairing_codes.CLOSED:
             raise ProtocolError("conflict", "stopped meanwhile")
         expected = terminal.pending_nonce_digest
         if not expected or not secrets.compare_digest(
             expected, keyed_digest("enroll-nonce", terminal_id, nonce)
         ):
             raise ProtocolError("conflict")
-        if terminal.pending_sign_kid is None:
+        if terminal.pending_sign_kid is None or terminal.pending_until is not None:
             return  # the first answer got lost; everything is in place
-        _take_over(terminal)
+        keyring.put_in_force(terminal, rolled=False)
         record(Tag.PAIRED, actor=terminal.id, merchant=terminal.store.merchant, subject=terminal.id)
+        requests.end_open(terminal)
+        # First, so that what is signed anew below is not swept out again.
+        transaction.on_commit(partial(keyring.forget, terminal_id))
         commands.key_changed(terminal)
-    forget_bearers(terminal_id)
+        _compare_serial(terminal)
+        swap.ask_to_choose(terminal)
 
 
-def _take_over(terminal: Terminal) -> None:
-    enc_key = terminal.pending_enc_key or {}
-    terminal.sign_key, terminal.sign_kid = terminal.pending_sign_key, terminal.pending_sign_kid
-    terminal.enc_key, terminal.enc_kid = enc_key, jose.kid16(enc_key)
-    terminal.offline_key = terminal.pending_offline_key
-    terminal.pending_sign_key = terminal.pending_sign_kid = terminal.pending_enc_key = None
-    terminal.pending_offline_key = ""
-    terminal.state = Terminal.State.ACTIVE
-    terminal.last_seq = 0
-    terminal.activated_at = timezone.now()
-    terminal.save()
+def _compare_serial(terminal: Terminal) -> None:
+    """A wrong sticker, or a wrong line of a printed sheet: a person has to look at it."""
+    told = str(terminal.capabilities.get("hw", {}).get("serial", ""))
+    plain = "".join(unicodedata.normalize("NFKC", told).split()).upper()
+    if plain != terminal.serial:
+        kind = TerminalAlert.Kind.SERIAL_DIFFERS
+        alerts.raise_alert(kind, terminal, reported=told, on_record=terminal.serial)
+        return
+    for alert in differing_serials(terminal):
+        alerts.clear(alert, by="server", reason="paired again with the serial on record")
 
 
-def forget_bearers(terminal_id: str) -> None:
-    """Have every poll process look at the terminal's keys and state again."""
-    try:
-        inbox.clear(terminal_id)
-        inbox.evict(terminal_id)
-    except inbox.InboxUnavailable:
-        log.warning("inbox_away", terminal=terminal_id)
+def differing_serials(terminal: Terminal) -> list[TerminalAlert]:
+    """The open alert that says so, if there is one."""
+    kind = TerminalAlert.Kind.SERIAL_DIFFERS
+    return list(TerminalAlert.objects.filter(terminal=terminal, kind=kind, cleared_at__isnull=True))
 
 
-def stop(terminal: Terminal, by: str) -> bool:
-    """Quarantine a terminal that was lost or stolen; whether this call did. It is served nothing any more."""
-    living = Terminal.objects.filter(pk=terminal.pk).exclude(state__in=CLOSED)
+def expire_due(now: datetime) -> int:
+    """Forget units that never proved their second key; how many. Such a unit has to be paired from the start."""
+    lately = PairingCode.objects.filter(terminal=OuterRef("pk"), used_at__gt=now - CONFIRM_WITHIN)
+    waiting = Terminal.objects.filter(pending_sign_kid__isnull=False, pending_until__isnull=True)
+    return sum(
+        _forget_pending(pk) for pk in waiting.exclude(Exists(lately)).values_list("pk", flat=True)[:500]
+    )
+
+
+def _forget_pending(terminal_id: str) -> bool:
+    waiting = Terminal.objects.filter(
+        pk=terminal_id, pending_sign_kid__isnull=False, pending_until__isnull=True
+    )
     with transaction.atomic():
-        if living.update(state=Terminal.State.QUARANTINED) != 1:
+        if waiting.update(**keyring.NOTHING_PENDING) != 1:
             return False
-        revoke_pairing_codes(terminal)
-        commands.end_all(terminal, "quarantined")
-        record(Tag.TERMINAL_STOPPED, actor=by, merchant=terminal.store.merchant, subject=terminal.id)
-    forget_bearers(terminal.pk)
+        unpaired = Terminal.objects.filter(pk=terminal_id, state=Terminal.State.UNCONFIRMED)
+        unpaired.update(state=Terminal.State.NEW)
+        transaction.on_commit(partial(keyring.forget_bearers, terminal_id))
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 
 from portal.audit import Tag, record
-from terminals import enrollment
+from terminals import pairing_codes
 from terminals.models import Terminal
 
 
@@ -36,7 +36,7 @@ def rename(terminal: Terminal, by: str) -> None:
 def withdraw_codes(terminal: Terminal, by: str) -> bool:
     """Stop the pairing codes that are still alive; whether there was one."""
     with transaction.atomic():
-        stopped = enrollment.revoke_pairing_codes(terminal)
+        stopped = pairing_codes.revoke_pairing_codes(terminal)
         if stopped:
             merchant = terminal.store.merchant
             record(Tag.PAIRING_REVOKED, actor=by, merchant=merchant, subject=terminal.pk)

@@ -35,6 +35,13 @@ class StateAnswer(Schema):
     state: str
 
 
+class RollAnswer(Schema):
+    """200 of `POST keys/roll`: `rolling`, or `active` once the new key is in force; until when the old one is."""
+
+    state: str = Field(pattern="^(rolling|active)$")
+    until: int
+
+
 class ReceiptResult(Schema):
     """What became of one receipt."""
 

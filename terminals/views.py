@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from portal.accounts import owner_required
 from portal.models import Merchant, User
-from terminals import enrollment, issuer, overview, registry, timeline
+from terminals import issuer, overview, pairing_codes, registry, stopping, timeline
 from terminals.forms import TAKEN, NewTerminalForm, TerminalForm
 from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME
@@ -120,7 +120,7 @@ def terminal_stop(request: HttpRequest, pk: str) -> HttpResponse:
     """Ask, then stop a terminal that was lost."""
     found = own(request, pk)
     if request.method == "POST":
-        if enrollment.stop(found, actor_of(request)):
+        if stopping.quarantine(found, actor_of(request)):
             messages.success(request, _("%(name)s is stopped.") % {"name": found.name})
         return redirect("terminals:terminal", pk)
     context = {"terminal": found, "operators": found.operators.count()}
@@ -143,8 +143,8 @@ def pair_new(request: HttpRequest, pk: str) -> HttpResponse:
     """Make a pairing code and show it, this once."""
     found = own(request, pk)
     try:
-        code = enrollment.create_pairing_code(found, actor_of(request))
-    except enrollment.NotPairable:
+        code = pairing_codes.create_pairing_code(found, actor_of(request))
+    except pairing_codes.NotPairable:
         messages.error(request, _("A stopped terminal cannot be paired. Contact support."))
         return redirect("terminals:terminal", pk)
     except issuer.NoKeyset:
@@ -164,7 +164,7 @@ def pair_revoke(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _pair(
-    request: HttpRequest, found: Terminal, state: str, code: enrollment.IssuedCode | None = None
+    request: HttpRequest, found: Terminal, state: str, code: pairing_codes.IssuedCode | None = None
 ) -> HttpResponse:
     left = (code.expires_at - timezone.now()).total_seconds() if code else 0
     context = {

@@ -18,7 +18,7 @@ from django.db.models import F  # noqa: E402
 
 from portal.models import Challenge, Merchant, Message, Store  # noqa: E402
 from recovery.models import Recovery  # noqa: E402
-from terminals import enrollment  # noqa: E402
+from terminals import pairing_codes  # noqa: E402
 from terminals.models import Command, Receipt, Terminal, TerminalModel  # noqa: E402
 from tests import cast  # noqa: E402
 
@@ -38,7 +38,7 @@ def _shop(index: int, operators: int) -> dict[str, Any]:
     numbers = [f"{number:02}" for number in range(1, operators + 1)]
     for number in numbers:
         cast.make_operator(till, number, f"操作员 {number}")
-    code = enrollment.create_pairing_code(till, "test").qr_text
+    code = pairing_codes.create_pairing_code(till, "test").qr_text
     return {
         "shop": merchant.number,
         "phone": phone,

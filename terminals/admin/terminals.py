@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.kept import Kept
 from portal.templatetags.rekey import ago
-from terminals import enrollment, issuer, overview
+from terminals import issuer, overview, pairing_codes
 from terminals.models import Operator, Terminal, TerminalModel
 
 HEALTH = {
@@ -96,8 +96,8 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, _("Choose exactly one terminal."), messages.WARNING)
             return None
         try:
-            code = enrollment.create_pairing_code(terminal, f"user:{request.user.pk}")
-        except enrollment.NotPairable:
+            code = pairing_codes.create_pairing_code(terminal, f"user:{request.user.pk}")
+        except pairing_codes.NotPairable:
             self.message_user(request, _("A stopped terminal cannot be paired."), messages.ERROR)
             return None
         except issuer.NoKeyset:

@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from portal.network import address_block, client_address
-from terminals import enrollment, schemas
+from terminals import enrollment, keyroll, schemas
 from terminals.api.doors import REFUSALS, caller, raw_body
 from terminals.claims import parse_confirm
-from terminals.protocol import ENROLL_MAX, strict_json
+from terminals.protocol import ENROLL_MAX, KEYROLL_MAX, strict_json
 
 router = Router()
 
@@ -40,3 +40,15 @@ def confirm(request: HttpRequest) -> dict[str, str]:
     terminal = caller(request, confirmed=False)
     enrollment.confirm(terminal.pk, parse_confirm(strict_json(raw_body(request))))
     return {"state": "active"}
+
+
+@router.post(
+    "keys/roll",
+    response={200: schemas.RollAnswer, **REFUSALS},
+    openapi_extra=schemas.body("application/jose", schemas.COMPACT),
+    summary="Change both keys: the old one vouches for the new one",
+)
+def roll(request: HttpRequest) -> dict[str, Any]:
+    """A `rekey-keyroll+jwt`, signed by the old key. Safe to repeat when an answer was lost."""
+    terminal = caller(request)
+    return asdict(keyroll.roll(terminal, raw_body(request, KEYROLL_MAX)))

@@ -8,6 +8,7 @@ from terminals.commands.ending import (
     end_all,
     expire_due,
     key_changed,
+    readdress,
     reissue,
 )
 from terminals.commands.guards import GUARDED, CannotApprove, approve
@@ -43,6 +44,7 @@ __all__ = [
     "key_changed",
     "mark_fetched",
     "move",
+    "readdress",
     "reissue",
     "rejected",
     "settle",

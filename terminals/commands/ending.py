@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 
@@ -25,15 +26,27 @@ EXPIRE_BATCH = 500
 
 def reissue(command: Command) -> bool:
     """Have an open command signed anew under the same id; whether it is queued again."""
+    return _begin_anew(command)
+
+
+def readdress(command: Command, terminal: Terminal) -> bool:
+    """Have an open command wait for another terminal, under the same id; whether it does.
+
+    For a unit that takes the place of another, in the caller's transaction (see `terminals.swap`).
+    """
+    return _begin_anew(command, terminal=terminal)
+
+
+def _begin_anew(command: Command, **changes: Any) -> bool:
     blank = {"seq": None, "jti": None, "token": "", "token_digest": "", "jkt": "", "pushed_at": None}
-    fresh = blank | {"claimed_until": None, "claims": 0, "fetched_at": None, "retry_at": None}
-    old_jti = command.jti
+    fresh = blank | {"claimed_until": None, "claims": 0, "fetched_at": None, "retry_at": None} | changes
+    old_jti, old_terminal_id = command.jti, command.terminal_id
     with transaction.atomic():
         done = Command.objects.filter(pk=command.pk, state=State.QUEUED).update(**fresh) == 1
         command.refresh_from_db()
         done = done or settle(command, State.QUEUED, actor="server", **fresh)
         if done:
-            transaction.on_commit(partial(forget, command.terminal_id, [old_jti]))
+            transaction.on_commit(partial(forget, old_terminal_id, [old_jti]))
             transaction.on_commit(partial(nudge, "terminals.tasks.deliver", command.pk))
     return done
 

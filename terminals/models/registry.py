@@ -149,7 +149,7 @@ class Terminal(models.Model):
     sign_key = models.JSONField(null=True, blank=True, editable=False)
     sign_kid = models.CharField(max_length=16, null=True, blank=True, unique=True, editable=False)
     enc_key = models.JSONField(null=True, blank=True, editable=False)
-    enc_kid = models.CharField(max_length=16, null=True, blank=True, editable=False)
+    enc_kid = models.CharField(max_length=16, null=True, blank=True, db_index=True, editable=False)
     # Keys that were offered at (re-)enrollment and wait for the nonce that proves the second one; or, with
     # `pending_until`, keys of a key roll that take over with their first request (protocol §1.4).
     pending_sign_key = models.JSONField(null=True, blank=True, editable=False)
@@ -157,10 +157,14 @@ class Terminal(models.Model):
     pending_enc_key = models.JSONField(null=True, blank=True, editable=False)
     # The key before the last key roll: receipts that were signed under it may still be in the outbox.
     previous_sign_key = models.JSONField(null=True, blank=True, editable=False)
-    previous_sign_kid = models.CharField(max_length=16, null=True, blank=True, editable=False)
+    previous_sign_kid = models.CharField(
+        max_length=16, null=True, blank=True, db_index=True, editable=False
+    )
     pending_nonce_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     pending_until = models.DateTimeField(null=True, blank=True, editable=False)
     pending_offline_key = EncryptedTextField(blank=True, default="", editable=False)
+    # What the unit said of itself with the pending keys; true of the terminal once they are in force.
+    pending_facts = models.JSONField(default=dict, blank=True, editable=False)
     offline_key = EncryptedTextField(blank=True, default="", editable=False)
 
     offline_counter = models.BigIntegerField(default=0, editable=False)

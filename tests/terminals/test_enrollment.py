@@ -11,10 +11,10 @@ from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, enrollment, issuer, jose, pairing
+from terminals import enrollment, issuer, jose, pairing, pairing_codes
 from terminals.models import Command, PairingCode, Terminal
 from terminals.protocol import TYP_KEYSET, ProtocolError
-from tests.cast import PairedTill, make_terminal
+from tests.cast import make_terminal
 from tests.portal.parallel import in_parallel
 from tests.terminals.units import Unit
 from tests.terminals.work import delivered, fresh, reset
@@ -29,9 +29,9 @@ def terminal(issuer_keys: object, settings: Settings) -> Terminal:
     return make_terminal()
 
 
-def new_code(terminal: Terminal) -> enrollment.IssuedCode:
+def new_code(terminal: Terminal) -> pairing_codes.IssuedCode:
     """A fresh code for the terminal."""
-    return enrollment.create_pairing_code(terminal, "user:1")
+    return pairing_codes.create_pairing_code(terminal, "user:1")
 
 
 def wrong_secret(code: str) -> str:
@@ -101,7 +101,7 @@ class TestWrongCodes:
         used = new_code(make_terminal())
         Unit().pair(used.code)
         PairingCode.objects.filter(pk=expired.id).update(expires_at=timezone.now())
-        enrollment.revoke_pairing_codes(terminal)
+        pairing_codes.revoke_pairing_codes(terminal)
         alive = new_code(terminal)
         return {
             "used": used.code, "expired": expired.code, "revoked": revoked.code, "no code at all": "hello",
@@ -191,30 +191,6 @@ class TestAgain:
         command = reset(Unit().pair(new_code(terminal).code))
         Unit().pair(new_code(terminal).code)
         assert fresh(command).reason == "key_changed"
-
-
-class TestStopping:
-    def test_a_stopped_terminal_cannot_be_paired(self, terminal: Terminal) -> None:
-        code = new_code(terminal).code
-        assert enrollment.stop(terminal, "user:1") and not enrollment.stop(terminal, "user:1")
-        assert Unit().enroll(code).status_code == 401
-        terminal.refresh_from_db()
-        with pytest.raises(enrollment.NotPairable):
-            new_code(terminal)
-
-    def test_a_terminal_stopped_between_the_two_steps_stays_stopped(self, terminal: Terminal) -> None:
-        unit = Unit()
-        answer = unit.enroll(new_code(terminal).code)
-        enrollment.stop(terminal, "user:1")
-        assert unit.confirm(answer).status_code == 409
-        assert Terminal.objects.get().state == Terminal.State.QUARANTINED
-
-    def test_what_waits_for_a_stopped_terminal_ends(self, till: PairedTill) -> None:
-        command = delivered(till)
-        enrollment.stop(till.terminal, "user:1")
-        assert fresh(command).state == Command.State.EXPIRED
-        with pytest.raises(commands.CannotIssue):
-            reset(till)
 
 
 def test_no_code_without_issuer_keys(db: None) -> None:

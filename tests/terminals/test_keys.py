@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from terminals import checks, issuer, keyfiles
-from terminals.enrollment import alive
+from terminals.pairing_codes import alive
 from terminals.models import IssuerKey, Keyset, Terminal
 from tests.cast import make_terminal
 from tests.portal.parallel import in_parallel

@@ -18,7 +18,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from terminals import delivery, enrollment, inbox, poll
+from terminals import delivery, inbox, keyring, poll
 from terminals.headers import parse_dictionary
 from terminals.health import health
 from terminals.models import Command, Terminal, TerminalStatus
@@ -144,7 +144,7 @@ class TestRefusals:
             bearer = till.bearer()
             first = await ask(till, bearer=bearer)
             await sync_to_async(Terminal.objects.update)(state=Terminal.State.REVOKED)
-            await sync_to_async(enrollment.forget_bearers)(till.terminal.pk)
+            await sync_to_async(keyring.forget)(till.terminal.pk)
             for _ in range(50):
                 last = await ask(till, bearer=bearer)
                 if last.status != 204:

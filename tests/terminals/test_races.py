@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from terminals import commands, delivery, enrollment, receipts
+from terminals import commands, delivery, receipts, stopping
 from terminals.models import Command, CommandToken, Terminal
 from terminals.protocol import OPEN
 from tests.cast import PairedTill
@@ -58,7 +58,7 @@ def test_stopping_a_terminal_while_commands_are_issued_leaves_none_open(till: Pa
 
     def act() -> None:
         if next(turn) == 3:
-            enrollment.stop(till.terminal, "user:1")
+            stopping.quarantine(till.terminal, "user:1")
             return
         with suppress(commands.CannotIssue):
             reset(till)

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from terminals import enrollment, issuer
+from terminals import issuer, pairing_codes
 from terminals.models import Terminal
 
 
@@ -32,12 +32,12 @@ class Command(BaseCommand):
         if terminal is None:
             raise CommandError(f"No terminal has the serial, number or id {name!r}.")
         try:
-            code = enrollment.create_pairing_code(terminal, "command-line")
+            code = pairing_codes.create_pairing_code(terminal, "command-line")
         except issuer.NoKeyset:
             raise CommandError(
                 "There are no issuer keys yet: run `manage.py issuerkeys init` first."
             ) from None
-        except enrollment.NotPairable as error:
+        except pairing_codes.NotPairable as error:
             raise CommandError(f"The terminal is {error}; it cannot be paired.") from None
         if options["plain"]:
             self.stdout.write(code.qr_text)

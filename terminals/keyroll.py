@@ -1,0 +1,136 @@
+"""A terminal changes its keys by itself: the old one vouches for the new one (protocol §1.4)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from portal.audit import Tag, record
+from terminals import commands, jose, keyring
+from terminals.claims import KeyrollClaims, PossessionClaims, parse_keyroll, parse_possession
+from terminals.models import Terminal
+from terminals.protocol import (
+    ENROLL_LIFETIME_MAX,
+    KEYROLL_GRACE,
+    KEYROLL_MAX,
+    PATH,
+    SKEW,
+    TYP_KEYROLL,
+    TYP_POSSESSION,
+    ProtocolError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """The answer to a key roll: until when the old key is still taken, at most (Unix seconds)."""
+
+    state: str
+    until: int
+
+
+def roll(terminal: Terminal, token: bytes) -> Rolling:
+    """Take the new keys, to be in force with the first request that they sign. The same again is harmless.
+
+    Raises ProtocolError: `malformed` for what cannot be read or does not hang together, `clock_skew`,
+    `key_in_use`, `quarantined` for a terminal that is not trusted, `conflict` while it is being paired anew.
+    """
+    claims, old = _read(terminal, token)
+    proof, sign_key = _prove(claims, old)
+    new = jose.kid16(sign_key)
+    if old == terminal.previous_sign_kid and new == terminal.sign_kid:
+        return Rolling("active", int(time.time()))
+    if old != terminal.sign_kid:
+        raise ProtocolError("malformed", "old")
+    if keyring.in_use(sign_key, proof.enc, of=terminal.pk):
+        raise ProtocolError("key_in_use")
+    try:
+        return _accept(terminal.pk, old, proof, sign_key)
+    except IntegrityError:
+        raise ProtocolError("key_in_use") from None
+
+
+def _read(terminal: Terminal, token: bytes) -> tuple[KeyrollClaims, str]:
+    """The claims, and the `kid` of the key that signed them: the present one, or the one before."""
+    keys: dict[str, jose.Jwk] = {terminal.sign_kid or "": terminal.sign_key or {}}
+    if terminal.previous_sign_kid is not None:
+        keys[terminal.previous_sign_kid] = terminal.previous_sign_key or {}
+    try:
+        unread = jose.read(token, TYP_KEYROLL, max_size=KEYROLL_MAX, algs=jose.TERMINAL_ALGS)
+        if unread.kid not in keys:
+            raise ProtocolError("malformed", "kid")
+        claims = parse_keyroll(unread.claims(keys[unread.kid]))
+    except jose.JoseError as error:
+        raise ProtocolError("malformed", str(error)) from None
+    if claims.iss != terminal.pk or claims.aud != settings.REKEY_ORIGIN + PATH:
+        raise ProtocolError("malformed", "iss or aud")
+    _check_time(claims.iat, claims.exp)
+    return claims, unread.kid
+
+
+def _prove(claims: KeyrollClaims, old: str) -> tuple[PossessionClaims, jose.Jwk]:
+    """What the new key says of itself, signed by itself."""
+    try:
+        raw, sign_key = jose.verify_embedded(claims.proof, TYP_POSSESSION, KEYROLL_MAX)
+        proof = parse_possession(raw)
+        jose.validate_public_key(proof.enc, jose.SEAL)
+    except jose.JoseError as error:
+        raise ProtocolError("malformed", f"proof: {error}") from None
+    if proof.old != old or proof.aud != claims.aud:
+        raise ProtocolError("malformed", "proof: old or aud")
+    _check_time(proof.iat, proof.iat + ENROLL_LIFETIME_MAX)
+    return proof, sign_key
+
+
+def _check_time(begin: int, end: int) -> None:
+    now = time.time()
+    if begin > now + SKEW or end < now - SKEW:
+        raise ProtocolError("clock_skew", server_time=int(now))
+
+
+def _accept(terminal_id: str, old: str, proof: PossessionClaims, sign_key: jose.Jwk) -> Rolling:
+    new, now = jose.kid16(sign_key), timezone.now()
+    with transaction.atomic():
+        terminal = Terminal.objects.select_for_update().get(pk=terminal_id)
+        if terminal.state != Terminal.State.ACTIVE or terminal.tampered_at is not None:
+            raise ProtocolError("quarantined")
+        if terminal.sign_kid != old:
+            raise ProtocolError("invalid_auth")  # it was overtaken by a pairing, or by itself
+        if terminal.pending_sign_kid is not None and terminal.pending_until is None:
+            raise ProtocolError("conflict", "it is being paired anew")
+        same = new == terminal.pending_sign_kid and terminal.pending_enc_key == jose.public_jwk(proof.enc)
+        until = terminal.pending_until if same else None
+        if until is None:
+            until = now + timedelta(seconds=KEYROLL_GRACE)
+            terminal.pending_sign_key, terminal.pending_sign_kid = dict(sign_key), new
+            terminal.pending_enc_key, terminal.pending_until = jose.public_jwk(proof.enc), until
+            terminal.save()
+            record(Tag.KEY_ROLLED, actor=terminal.id, merchant=terminal.store.merchant, subject=terminal.id)
+            transaction.on_commit(partial(keyring.forget_bearers, terminal.id))
+    return Rolling("rolling", int(until.timestamp()))
+
+
+def take_over(terminal_id: str, kid: str) -> bool:
+    """The new key has signed its first request: the old one is over. Whether this call made it so."""
+    with transaction.atomic():
+        terminal = Terminal.objects.select_for_update().get(pk=terminal_id)
+        if terminal.pending_sign_kid != kid or terminal.pending_until is None:
+            return False
+        keyring.put_in_force(terminal, rolled=True)
+        record(Tag.KEY_IN_FORCE, actor=terminal.id, merchant=terminal.store.merchant, subject=terminal.id)
+        # First, so that what is signed anew below is not swept out again.
+        transaction.on_commit(partial(keyring.forget, terminal_id))
+        commands.key_changed(terminal)
+    return True
+
+
+def finish_due(now: datetime) -> int:
+    """End old keys whose day of grace is over; how many. The terminal finds out and uses the new one."""
+    due = Terminal.objects.filter(pending_until__lte=now, pending_sign_kid__isnull=False)
+    return sum(take_over(pk, kid or "") for pk, kid in due.values_list("pk", "pending_sign_kid")[:500])
