@@ -127,8 +127,13 @@ class Client:
             version = self.till.store.version()
             pause = self.step()
             if once:
-                return
+                break
             self._sleep(stop, pause, version)
+        self.close()
+
+    def close(self) -> None:
+        """Hang up; the next request opens a connection again."""
+        self.line.close()
 
     def _sleep(self, stop: threading.Event, pause: float, version: int) -> None:
         """Wait, but not when somebody at the machine has something for the server meanwhile."""

@@ -108,6 +108,9 @@ class Connection:
             self._http.close()
         self._http = None
 
+    def __del__(self) -> None:
+        self.close()
+
     def _once_more(self, origin: str, request: tuple[Any, ...], timeout: float) -> _Raw:
         try:
             return self._send(origin, request, timeout)

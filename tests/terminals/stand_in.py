@@ -11,13 +11,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from terminals import jose
-from terminals.claims import parse_auth, parse_confirm, parse_enroll, parse_inventory, parse_receipt
+from terminals.claims import (
+    parse_auth,
+    parse_confirm,
+    parse_enroll,
+    parse_inventory,
+    parse_keyroll,
+    parse_possession,
+    parse_receipt,
+    parse_recovery_start,
+)
 from terminals.headers import poll_header
 from terminals.protocol import (
     TYP_AUTH,
     TYP_COMMAND,
     TYP_ENROLL,
+    TYP_KEYROLL,
     TYP_KEYSET,
+    TYP_POSSESSION,
     TYP_RECEIPT,
     new_id,
     strict_json,
@@ -34,6 +45,9 @@ class StandIn:
         self.code = "BCD-FGH-JKL"
         self.sign_key: dict[str, str] = {}
         self.open_key: dict[str, Any] = {}
+        self.unconfirmed: tuple[dict[str, str], dict[str, Any]] | None = None
+        self.rolling: tuple[dict[str, str], dict[str, Any]] | None = None
+        self.recoveries: dict[str, str] = {}
         self.active = False
         self.nonce = jose.b64u(bytes(range(16)))
         self.tokens: list[str] = []
@@ -43,6 +57,9 @@ class StandIn:
         self.keysets: dict[int, str] = {}
         self.clock_offset = 0
         self.refuse: list[int] = []
+        self.problem: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.lose: list[str] = []
+        self.connections = 0
         self.requests: list[tuple[str, str, dict[str, str]]] = []
         self.seq = 0
 
@@ -88,6 +105,10 @@ class StandIn:
         self.requests.append((method, path, headers))
         if self.refuse:
             return self.refuse.pop(0), {"Retry-After": "1"}, {"code": "unavailable"}
+        door = path.partition("/")[0] if not path.startswith(("enroll/", "keys/")) else path
+        if door in self.problem:
+            status, content = self.problem[door]
+            return status, {}, content
         if path == "enroll":
             return self._enroll(body)
         if path.startswith("keysets/"):
@@ -98,8 +119,14 @@ class StandIn:
             return problem
         if path == "enroll/confirm":
             assert parse_confirm(strict_json(body)) == self.nonce
-            self.active = True
+            if self.unconfirmed:
+                self.sign_key, self.open_key = self.unconfirmed
+            self.active, self.unconfirmed = True, None
             return 200, {}, {"state": "active"}
+        if path == "keys/roll":
+            return self._roll(body)
+        if door == "recoveries":
+            return self._recoveries(method, path, body)
         if path == "receipts":
             return 200, {}, {"results": [self._take(item) for item in strict_json(body)["receipts"]]}
         if path == "inventory":
@@ -115,14 +142,53 @@ class StandIn:
             return 401, {}, {"code": "clock_skew", "server_time": self.now()}
         if claims.code != self.code:
             return 401, {}, {"code": "pairing_failed"}
-        self.sign_key, self.open_key = key, jose.validate_public_key(claims.enc, jose.SEAL)
+        open_key = jose.validate_public_key(claims.enc, jose.SEAL)
+        self.unconfirmed = key, open_key
         self.publish(1)
         secret = {"nonce": self.nonce, "offline_key": jose.b64u(bytes(32))}
-        challenge = jose.seal(secret, self.open_key, self.tid)
+        challenge = jose.seal(secret, open_key, self.tid)
         return 201, {}, {"tid": self.tid, "keyset": self.keysets[1], "challenge": challenge}
 
-    def _refused(self, authorization: str) -> tuple[int, dict[str, str], Any] | None:
+    def _roll(self, body: bytes) -> tuple[int, dict[str, str], Any]:
+        claims = parse_keyroll(self._verified(body.decode(), TYP_KEYROLL, 4096))
+        raw, key = jose.verify_embedded(claims.proof, TYP_POSSESSION)
+        proof = parse_possession(raw)
+        assert (claims.iss, claims.aud, proof.aud) == (self.tid, *[self.origin + "/terminal/v1"] * 2)
+        if proof.old != jose.kid16(self.sign_key):
+            return 400, {}, {"code": "malformed"}
+        self.rolling = key, jose.validate_public_key(proof.enc, jose.SEAL)
+        return 200, {}, {"state": "rolling", "until": self.now() + 86_400}
+
+    def _recoveries(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], Any]:
+        if method == "GET":
+            state = self.recoveries.get(path.partition("/")[2])
+            return (200, {}, {"state": state}) if state else (404, {}, {"code": "not_found"})
+        parse_recovery_start(strict_json(body))
+        rid, address = new_id("rec"), f"{self.origin}/t"
+        self.recoveries[rid] = "pending"
+        shown = {"user_code": "BCDF-GHJK", "match": "47", "interval": 3, "expires_in": 600}
+        addresses = {"verification_uri": address, "verification_uri_complete": f"{address}/BCDFGHJK"}
+        return 201, {}, {"rid": rid, **shown, **addresses}
+
+    def _verified(self, token: str, typ: str, size: int) -> dict[str, Any]:
         keys = {jose.kid16(self.sign_key): self.sign_key}
+        return jose.verify(token, typ, keys, size, jose.TERMINAL_ALGS)
+
+    def _take_over(self, kid: str) -> None:
+        """The first request under a new key ends the old one, and what waits is signed again for the new."""
+        if self.rolling is None or jose.kid16(self.rolling[0]) != kid:
+            return
+        (self.sign_key, self.open_key), self.rolling, self.seq = self.rolling, None, 0
+        waiting, self.tokens = self.tokens, []
+        for token in waiting:
+            claims = jose.verify(token, TYP_COMMAND, {jose.kid16(world.ISSUER): world.ISSUER})
+            self.seq += 1
+            claims |= {"jkt": kid, "seq": self.seq, "jti": new_id("tok")}
+            self.tokens.append(jose.sign(claims, TYP_COMMAND, world.ISSUER))
+
+    def _refused(self, authorization: str) -> tuple[int, dict[str, str], Any] | None:
+        known = [self.sign_key, *(pair[0] for pair in (self.unconfirmed, self.rolling) if pair)]
+        keys = {jose.kid16(key): key for key in known if key}
         token = authorization.removeprefix("Bearer ")
         try:
             claims = parse_auth(jose.verify(token, TYP_AUTH, keys, 1024, jose.TERMINAL_ALGS))
@@ -131,11 +197,14 @@ class StandIn:
         if not claims.iat - 120 <= self.now() < claims.exp + 30:
             return 401, {}, {"code": "clock_skew", "server_time": self.now()}
         assert claims.aud == self.origin + "/terminal/v1"
+        self._take_over(jose.read(token, TYP_AUTH, max_size=1024, algs=jose.TERMINAL_ALGS).kid)
         return None
 
     def _take(self, token: str) -> dict[str, Any]:
-        keys = {jose.kid16(self.sign_key): self.sign_key}
-        claims = jose.verify(token, TYP_RECEIPT, keys, 2048, jose.TERMINAL_ALGS)
+        try:
+            claims = self._verified(token, TYP_RECEIPT, 2048)
+        except jose.JoseError:
+            return {"jti": "", "r": "invalid"}
         parse_receipt(claims)
         result = "duplicate" if claims["jti"] in self.receipts else "ok"
         self.receipts.setdefault(claims["jti"], claims)
@@ -160,11 +229,22 @@ def serving() -> Iterator[StandIn]:
     stand_in = StandIn()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            stand_in.connections += 1
+            super().setup()
+
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             path = self.path.removeprefix("/terminal/v1/").partition("?")[0]
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, extra, content = stand_in.answer(self.command, path, headers, body)
+            if path in stand_in.lose:
+                stand_in.lose.remove(path)
+                self.close_connection = True
+                return
             raw = (
                 b""
                 if content is None

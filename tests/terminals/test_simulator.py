@@ -49,8 +49,10 @@ def server() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path / "till")
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path / "till")
+    yield machine
+    machine.client.close()
 
 
 @pytest.fixture
@@ -239,6 +241,7 @@ class TestTrouble:
             state.origin = "http://127.0.0.1:1"
         client = Client(paired.till, paired.clock)
         pauses = [client.step() for _ in range(40)]
+        client.close()
         assert max(pauses) <= 900
         assert sum(pauses[10:]) > sum(pauses[:3])
 

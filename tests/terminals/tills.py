@@ -36,6 +36,7 @@ def enrolled(directory: Path) -> Till:
     with till.store.transaction() as state:
         state.status, state.origin, state.tid = "active", world.ORIGIN, world.TID
         state.sign_key, state.open_key = dict(world.TERMINAL), dict(world.OPENING)
+        state.offline_key = jose.b64u(bytes(range(32)))
         state.roots, state.hwm = [jose.public_jwk(world.ROOT)], world.HWM
         state.keyset = asdict(parse_keyset(world.keyset()))
     for number, password in PASSWORDS.items():
