@@ -15,9 +15,10 @@ from django.views.decorators.cache import never_cache
 from portal.answers import too_many
 from portal.limits import shield
 from portal.network import address_block, client_address
-from recovery import steps
+from recovery import presence, steps
 from recovery.binding import digest_of
 from recovery.models import Recovery
+from recovery.unlocking import ANSWERED
 
 State = Recovery.State
 P = ParamSpec("P")
@@ -60,12 +61,16 @@ def page_of(recovery: Recovery) -> str:
     """The URL name of the page a recovery stands at."""
     if recovery.command_id is not None:
         return "recovery:status"
+    if presence.is_asked(recovery):
+        return "recovery:match"
+    if recovery.reason in presence.STOPPED:
+        return "recovery:stopped"
     pages = {
         State.STARTED: "recovery:code",
         State.PROVING: "recovery:code",
         State.PROVED: "recovery:operator" if recovery.terminal_id else "recovery:terminal",
         State.SETTING: "recovery:password",
-        State.DONE: "recovery:remembered",
+        State.DONE: "recovery:offline" if recovery.reason == ANSWERED else "recovery:remembered",
     }
     return pages.get(State(recovery.state), "recovery:expired")
 
@@ -77,8 +82,11 @@ def expired(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def at(*states: Recovery.State) -> Callable[[StepView[P]], View[P]]:
-    """Open a page only to the browser of a recovery in one of these states; send others where they stand."""
+def at(*states: Recovery.State, match_asked: bool = False) -> Callable[[StepView[P]], View[P]]:
+    """Open a page only to the browser of a recovery in one of these states; send others where they stand.
+
+    While the match number is asked, that is where a recovery stands, whatever its state.
+    """
 
     def decorate(view: StepView[P]) -> View[P]:
         @never_cache
@@ -87,7 +95,7 @@ def at(*states: Recovery.State) -> Callable[[StepView[P]], View[P]]:
             recovery = recovery_of(request)
             if recovery is None:
                 return expired(request)
-            if recovery.state not in states:
+            if recovery.state not in states or presence.is_asked(recovery) != match_asked:
                 return redirect(page_of(recovery))
             try:
                 return view(request, recovery, *args, **kwargs)

@@ -12,7 +12,7 @@ from terminals.models import Operator, Terminal
 
 
 class NotAllowed(Exception):
-    """The step is refused. `reason` is a stable key: terminal, operator, merchant or gate."""
+    """The step is refused. `reason` is a stable key: terminal, operator, merchant, possession or gate."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -49,10 +49,18 @@ def authorise(recovery: Recovery, number: str) -> Terminal:
         raise NotAllowed("terminal")
     if not Operator.objects.filter(terminal=terminal, number=number).exists():
         raise NotAllowed("operator")
-    if not gates.for_operator(number).open:
+    if recovery.request_id is not None and recovery.possession_at is None:
+        raise NotAllowed("possession")
+    if not gates.for_operator(number, proofs_of(recovery)).open:
         note(Tag.RECOVERY_REFUSED, recovery, operator=number)
         raise NotAllowed("gate")
     return terminal
+
+
+def proofs_of(recovery: Recovery) -> frozenset[str]:
+    """The proofs that this recovery has given, as the row says."""
+    given = {gates.SMS: recovery.proved_at, gates.POSSESSION: recovery.possession_at}
+    return frozenset(proof for proof, at in given.items() if at is not None)
 
 
 def _asker_is_welcome(recovery: Recovery) -> bool:

@@ -14,6 +14,7 @@ from portal.forms import PhoneField, PlainForm
 from recovery.binding import new_token
 from recovery.identity import normalise_identifier
 from recovery.passwords import PasswordRules
+from terminals import ocra, requests
 from terminals.policy import Rule
 
 TEXT_BYTES = 6000
@@ -50,6 +51,43 @@ class IdentifyForm(PlainForm):
     def clean_shop(self) -> str:
         """The number in its one written form."""
         return normalise_identifier(self.cleaned_data["shop"])
+
+
+class UserCodeForm(PlainForm):
+    """The code on a terminal's screen. Only its shape is judged here; whether it exists is never said."""
+
+    code = forms.CharField(
+        label=_("Code on the terminal's screen"),
+        help_text=_("8 letters, such as BCDF-GHJK. Capitals or not makes no difference."),
+        max_length=64,
+    )
+
+    def clean_code(self) -> str:
+        """The eight symbols."""
+        code = requests.read_user_code(self.cleaned_data["code"])
+        if code is None:
+            raise ValidationError(_("The code has 8 letters. Please look at the screen again."), code="shape")
+        return code
+
+
+class PhoneForm(PlainForm):
+    """Which phone; the shop follows from the terminal."""
+
+    phone = IdentifyForm.base_fields["phone"]
+    form = IdentifyForm.base_fields["form"]
+
+
+class MatchForm(PlainForm):
+    """The two digits beside the QR code. What cannot be two digits is an error and costs no try."""
+
+    number = forms.CharField(label=_("Two digits on the terminal's screen"), max_length=16)
+
+    def clean_number(self) -> str:
+        """Two ASCII digits."""
+        number = unicodedata.normalize("NFKC", self.cleaned_data["number"]).replace(" ", "")
+        if not (len(number) == 2 and number.isascii() and number.isdigit()):
+            raise ValidationError(_("The number has 2 digits. This did not cost a try."), code="shape")
+        return number
 
 
 class TerminalForm(PlainForm):
@@ -118,6 +156,27 @@ class PasswordForm(AboutForm):
         if first and second and not constant_time_compare(first, second):
             self.add_error("again", ValidationError(_("The two are not the same."), code="differ"))
         return cleaned
+
+
+class QuestionForm(AboutForm):
+    """The ten digits on the screen of a terminal without network."""
+
+    question = forms.CharField(
+        label=_("10 digits on the terminal's screen"),
+        help_text=_("Spaces do not matter."),
+        max_length=40,
+    )
+
+    def clean_question(self) -> str:
+        """Ten digits that were copied right."""
+        question = ocra.read_question(self.cleaned_data["question"])
+        if question is None:
+            raise ValidationError(_("The number has 10 digits."), code="shape")
+        if ocra.is_slip(question):
+            raise ValidationError(
+                _("Check the number: a digit is wrong, or two stand the wrong way round."), code="slip"
+            )
+        return question
 
 
 class SupportForm(PlainForm):

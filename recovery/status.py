@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop, ngettext
 from recovery import authority, flow, steps
 from recovery.models import Recovery
 from terminals.commands import HANDED_OVER
-from terminals.health import INTERVAL_S, JITTER_S, WAIT_S, Health, health
+from terminals.health import Health, calls_within_s, health
 from terminals.models import Command, Operator
 
 State = Command.State
@@ -213,7 +213,7 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
         "operator": operator_name(command),
         "terminal": command.terminal.name,
         "seen": spell_when(seen.last_seen_at),
-        "pace": spell_pace(INTERVAL_S[command.terminal.power] + JITTER_S + WAIT_S),
+        "pace": spell_pace(calls_within_s(command.terminal)),
         "retry": clock(command.retry_at),
     }
     title, lede = WORDS[phase]

@@ -9,7 +9,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from recovery import access, flow
+from recovery import access, flow, unlocking
 from recovery.access import at
 from recovery.authority import operator_of
 from recovery.models import Recovery
@@ -22,7 +22,12 @@ SENT = (State.DISPATCHED, State.DONE, State.FAILED)
 
 def status_context(recovery: Recovery) -> dict[str, Any]:
     """What page and fragment share."""
-    return {"status": status_of(recovery, timezone.now()), "tail": recovery.phone[-4:]}
+    now = timezone.now()
+    return {
+        "status": status_of(recovery, now),
+        "can_unlock": unlocking.may_unlock(recovery, now),
+        "tail": recovery.phone[-4:],
+    }
 
 
 @require_safe

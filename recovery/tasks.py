@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from portal.celery import nudge
 from recovery import endings, flow
+from terminals import requests
 
 
 @shared_task
@@ -24,5 +25,6 @@ def sweep() -> None:
     for recovery_id in flow.waiting_for_worker(now):
         nudge("recovery.tasks.resolve", recovery_id)
     endings.give_up_expired(now)
+    requests.expire_due(now)
     for command in endings.unnoticed_endings():
         endings.close(command, settings.REKEY_HOTLINE)

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from recovery import owner_views, status_views, support_views, views
+from recovery import offline_views, owner_views, presence_views, status_views, support_views, views
 
 
 class OperatorNumber(StringConverter):
@@ -12,19 +12,32 @@ class OperatorNumber(StringConverter):
     regex = "[0-9]{2}"
 
 
+class UserCode(StringConverter):
+    """What a QR or a person may have put there; whether it is a code, the view says."""
+
+    regex = "[A-Za-z]{4}-?[A-Za-z]{4}"
+
+
 register_converter(OperatorNumber, "operator_number")
+register_converter(UserCode, "user_code")
 
 app_name = "recovery"
 urlpatterns = [
     path("", views.identify, name="identify"),
     path("code", views.code, name="code"),
     path("code/resend", views.resend, name="resend"),
+    path("t", presence_views.user_code, name="user_code"),
+    path("t/<user_code:code>", presence_views.phone, name="phone"),
+    path("match", presence_views.match, name="match"),
+    path("match/no", presence_views.not_here, name="not_here"),
+    path("stopped", presence_views.stopped, name="stopped"),
     path("terminal", views.terminal, name="terminal"),
     path("operator", views.operator, name="operator"),
     path("operator/remembered", views.remembered, name="remembered"),
     path("refused/<operator_number:number>", views.refused, name="refused"),
     path("password", views.password, name="password"),
     path("password/choose", views.let_them_choose, name="let_them_choose"),
+    path("offline", offline_views.offline, name="offline"),
     path("status", status_views.status, name="status"),
     path("status/fragment", status_views.status_fragment, name="status_fragment"),
     path("status/withdraw", status_views.withdraw, name="withdraw"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
@@ -18,14 +20,15 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import challenges
 from portal.forms import CodeForm
 from portal.network import address_block, client_address
-from recovery import access, flow, gates, steps
+from recovery import access, flow, gates, presence, steps
 from recovery.access import at, recovery_of, remember, shielded
-from recovery.authority import NotAllowed, operator_of, terminals_of
+from recovery.authority import NotAllowed, operator_of, proofs_of, terminals_of
 from recovery.binding import new_token, token_for
 from recovery.forms import AboutForm, IdentifyForm, OperatorForm, PasswordForm, TerminalForm
 from recovery.models import Recovery
 from recovery.pages import page, page_methods, posted
 from recovery.passwords import rules_of
+from terminals import offline
 from terminals.commands import CannotIssue
 from terminals.health import health
 from terminals.models import Operator, Terminal
@@ -33,6 +36,7 @@ from terminals.models import Operator, Terminal
 State = Recovery.State
 expired = never_cache(access.expired)
 SAME_TAB = timedelta(seconds=60)
+SCREEN_GONE = _lazy("The code on the terminal's screen has run out. You can go on here all the same.")
 
 
 # ── 1 identify ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -45,7 +49,8 @@ def identify(request: HttpRequest) -> HttpResponse:
     """Ask which shop and which phone. The answer is the same for everybody."""
     form = IdentifyForm(posted(request), initial=typed_before(request))
     if request.method == "POST" and form.is_valid():
-        return begin(request, form)
+        asked = asked_of(request, form.cleaned_data["phone"], identifier=form.cleaned_data["shop"])
+        return begin(request, asked, form.cleaned_data["form"])
     return page(request, "identify", None, 1, form=form)
 
 
@@ -55,19 +60,25 @@ def typed_before(request: HttpRequest) -> dict[str, str]:
     return {"shop": mine.identifier} if mine is not None and mine.state in steps.PROVING else {}
 
 
-def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
-    """Start a recovery, or go on with the one this very form or another tab has just started."""
-    shop, phone = form.cleaned_data["shop"], form.cleaned_data["phone"]
-    mine = recovery_of(request)
-    if mine is not None and (mine.identifier, mine.phone) == (shop, phone) and just_started(mine):
-        return redirect("recovery:code")
-    asked = flow.Asked(
-        identifier=shop,
+def asked_of(
+    request: HttpRequest, phone: str, *, identifier: str = "", user_code_digest: str = ""
+) -> flow.Asked:
+    """What this browser asks for, and from where."""
+    return flow.Asked(
+        identifier=identifier,
         phone=phone,
         locale=get_language() or "zh-hans",
         block=address_block(client_address(request)),
+        user_code_digest=user_code_digest,
     )
-    token = token_for(form.cleaned_data["form"], shop, phone)
+
+
+def begin(request: HttpRequest, asked: flow.Asked, form_key: str) -> HttpResponse:
+    """Start a recovery, or go on with the one this very form or another tab has just started."""
+    mine = recovery_of(request)
+    if mine is not None and is_about(mine, asked) and just_started(mine):
+        return redirect("recovery:code")
+    token = token_for(form_key, asked.user_code_digest or asked.identifier, asked.phone)
     recovery = flow.start(asked, token)
     if recovery.state not in steps.PROVING or recovery.expires_at <= timezone.now():
         # The form of a journey that is over, sent once more: a new one.
@@ -76,6 +87,12 @@ def begin(request: HttpRequest, form: IdentifyForm) -> HttpResponse:
     response = redirect("recovery:code")
     remember(response, token)
     return response
+
+
+def is_about(recovery: Recovery, asked: flow.Asked) -> bool:
+    """Whether a recovery was started with the very same words."""
+    typed = (recovery.identifier, recovery.user_code_digest, recovery.phone)
+    return typed == (asked.identifier, asked.user_code_digest, asked.phone)
 
 
 def just_started(recovery: Recovery) -> bool:
@@ -96,6 +113,8 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         proof = flow.prove(recovery, form.cleaned_data["code"])
         if proof.token is not None:
             recovery.refresh_from_db()
+            if recovery.user_code_digest and recovery.request_id is None:
+                messages.warning(request, SCREEN_GONE)
             response = go_on(recovery)
             remember(response, proof.token)
             return response
@@ -132,6 +151,8 @@ def refusal(outcome: challenges.Outcome) -> str:
 
 def go_on(recovery: Recovery) -> HttpResponse:
     """Take the steps that need no answer, and lead to the page of the first that needs one."""
+    if presence.is_asked(recovery):
+        return redirect("recovery:match")
     try:
         if recovery.operator_number:
             flow.choose_operator(recovery, recovery.operator_number)
@@ -162,7 +183,9 @@ def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 @page_methods
 @at(*steps.CHOOSING)
 def terminal(request: HttpRequest, recovery: Recovery) -> HttpResponse:
-    """Ask which terminal, and show which are in reach."""
+    """Ask which terminal, and show which are in reach. One that was started at a terminal stays there."""
+    if recovery.request_id is not None:
+        return redirect("recovery:operator")
     form = TerminalForm(posted(request))
     if request.method == "POST" and form.is_valid():
         try:
@@ -205,15 +228,15 @@ def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
             return redirect("recovery:password")
     context = {
         "form": form,
-        "rows": operator_rows(till, recovery.operator_number),
+        "rows": operator_rows(till, recovery.operator_number, proofs_of(recovery)),
         "terminal": till,
         "health": health(till, timezone.now()),
-        "several": terminals_of(recovery).count() > 1,
+        "several": recovery.request_id is None and terminals_of(recovery).count() > 1,
     }
     return page(request, "choose_operator", recovery, 4, **context)
 
 
-def operator_rows(till: Terminal, chosen: str) -> list[dict[str, Any]]:
+def operator_rows(till: Terminal, chosen: str, given: Collection[str]) -> list[dict[str, Any]]:
     """The operators for the page, ordinary ones first; `locked` is what the terminal itself reported."""
     status = getattr(till, "status", None)
     reported = status.inventory.get("operators", []) if status else []
@@ -226,7 +249,7 @@ def operator_rows(till: Terminal, chosen: str) -> list[dict[str, Any]]:
             "name": each.name,
             "role": each.get_role_display(),
             "locked": each.number in locked,
-            "extra_proof": not gates.for_operator(each.number).open,
+            "extra_proof": not gates.for_operator(each.number, given).open,
             "checked": each.number == chosen,
         }
         for each in operators
@@ -250,7 +273,7 @@ def remembered(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 @at(*steps.CHOOSING)
 def refused(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Say that this operator needs more than a text message. Nothing has moved."""
-    gate = gates.for_operator(number)
+    gate = gates.for_operator(number, proofs_of(recovery))
     chosen = Operator.objects.filter(terminal_id=recovery.terminal_id, number=number).first()
     if gate.open or chosen is None:
         return redirect(access.page_of(recovery))
@@ -287,6 +310,7 @@ def password(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         "keypad": rules.policy.keypad,
         "min_length": rules.policy.min_length,
         "max_length": rules.policy.max_length,
+        "can_unlock": offline.possible(till),
     }
     return page(request, "new_password", recovery, 5, **context)
 
@@ -314,6 +338,7 @@ def cannot(reason: str) -> str:
         "gate": _("This operator needs one more proof. Please contact support."),
         "operator": _("This operator is no longer on the terminal. Please choose again."),
         "no_operator": _("This operator is no longer on the terminal. Please choose again."),
+        "possession": _("Please start again at the terminal."),
         "merchant": _("This shop cannot reset passwords at the moment. Please contact support."),
     }
     return words.get(reason, _("This terminal cannot take a reset at the moment. Please contact support."))

@@ -19,6 +19,10 @@ TEXTS = {
         "zh-hans": "终端 {terminal} 正请操作员 {operator} 设新密码。不是您要的？打 {hotline}",
         "en": "Till {terminal}: operator {operator} sets a password. Not you? {hotline}",
     },
+    "unlocking": {
+        "zh-hans": "终端 {terminal} 操作员 {operator} 的离线解锁码已给出。不是您要的？打 {hotline}",
+        "en": "Till {terminal}: unlock code shown for {operator}. Not you? {hotline}",
+    },
     "applied": {
         "zh-hans": "终端 {terminal} 操作员 {operator} 的密码已更换。不是您要的？打 {hotline}",
         "en": "Password changed: operator {operator}, till {terminal}. Not you? {hotline}",

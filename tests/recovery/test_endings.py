@@ -9,7 +9,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from recovery import access, endings, flow, steps
+from recovery import access, endings, steps
 from recovery.models import Recovery
 from recovery.status import status_of
 from terminals import commands

@@ -14,6 +14,7 @@ from portal.secrets import pepper
 from recovery import steps, tasks
 from recovery.binding import digest_of
 from recovery.models import Recovery
+from terminals.requests import Shown
 from tests.cast import FUMANLOU, PairedTill, make_merchant, make_terminal, pair_on_paper
 
 SHOP = FUMANLOU["number"]
@@ -60,6 +61,21 @@ class Visitor:
     def identify(self, shop: str = SHOP, phone: str = PHONE, form: str = "") -> Any:
         """Say which shop and which phone."""
         return self.post("identify", shop=shop, phone=phone, form=form)
+
+    def scan(self, shown: Shown, phone: str = PHONE) -> Any:
+        """Scan the QR on a terminal's screen and say which phone."""
+        address = shown.qr_page.removeprefix(settings.REKEY_ORIGIN)
+        return self.client.post(address, {"phone": phone, "form": ""})
+
+    def prove_at(self, shown: Shown) -> Any:
+        """Scan, wait for the text, and type its code; what follows is the match number."""
+        self.scan(shown)
+        self.worker()
+        return self.post("code", code=self.code)
+
+    def ask_offline(self, question: str) -> Any:
+        """Type the digits of a terminal without network."""
+        return self.post("offline", question=question, subject=steps.subject_mark(self.recovery))
 
     def worker(self) -> None:
         """The worker looks at this recovery now."""

@@ -1,0 +1,66 @@
+"""Somebody stands at the terminal: the match number of its screen, typed on the phone (protocol §8).
+
+It is asked after the code from the text message, so a stranger learns nothing from the address, and somebody
+who was sent it says no here. What is proved is noted; what it opens, the gates decide.
+"""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from portal.audit import Tag
+from recovery import gates
+from recovery.authority import note, proofs_of
+from recovery.models import Recovery
+from recovery.steps import OutOfStep, step
+from terminals import requests
+from terminals.models import RecoveryRequest
+
+State = Recovery.State
+# Why a journey that was started at a terminal ended before its password.
+DENIED = "denied"
+BURNED = "match_burned"
+RAN_OUT = "screen_ran_out"
+STOPPED = frozenset({DENIED, BURNED, RAN_OUT})
+
+
+def is_asked(recovery: Recovery) -> bool:
+    """Whether this recovery stands before the match number."""
+    return (
+        recovery.state == State.PROVED and recovery.request_id is not None and recovery.possession_at is None
+    )
+
+
+def confirm(recovery: Recovery, number: str) -> requests.Matched:
+    """Judge a typed match number; without tries left the journey is over. Raises OutOfStep.
+
+    Called outside a transaction, as everything that spends a try.
+    """
+    if not is_asked(recovery) or recovery.request_id is None:
+        raise OutOfStep
+    matched = requests.match(recovery.request_id, number)
+    if matched.ok:
+        step(recovery, State.PROVED, possession_at=timezone.now())
+        note(Tag.RECOVERY_AT_TERMINAL, recovery, request=recovery.request_id)
+        recovery.refresh_from_db()
+        if not gates.for_operator(recovery.operator_number, proofs_of(recovery)).open:
+            # The screen need not wait for what this door cannot open.
+            requests.deny(recovery.request_id)
+    elif matched.tries_left == 0:
+        denied = RecoveryRequest.State.DENIED
+        burned = RecoveryRequest.objects.filter(pk=recovery.request_id, state=denied).exists()
+        _stop(recovery, BURNED if burned else RAN_OUT)
+    return matched
+
+
+def deny(recovery: Recovery) -> None:
+    """Nobody of the shop stands there: the journey is over, and the screen says so. Raises OutOfStep."""
+    if not is_asked(recovery) or recovery.request_id is None:
+        raise OutOfStep
+    requests.deny(recovery.request_id)
+    _stop(recovery, DENIED)
+
+
+def _stop(recovery: Recovery, reason: str) -> None:
+    step(recovery, State.PROVED, state=State.ABANDONED, reason=reason, finished_at=timezone.now())
+    note(Tag.RECOVERY_DENIED, recovery, reason=reason)
