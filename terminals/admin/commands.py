@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
 
 from portal.kept import ReadOnly
+from terminals.admin import inspector
 from terminals.models import Command, CommandEvent, Receipt
 
 
@@ -45,9 +50,10 @@ class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     fields = (
         "id",
         "kind",
-        "terminal",
+        "of_terminal",
         "operator_number",
         "args",
+        "guard",
         "state",
         "reason",
         "late",
@@ -55,7 +61,9 @@ class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         "approved_by",
         "recovery_ref",
         "superseded_by",
+        "seq",
         "attempt",
+        "defers",
         "created_at",
         "pushed_at",
         "fetched_at",
@@ -65,4 +73,15 @@ class CommandAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         "finished_at",
         "expires_at",
     )
+    readonly_fields = ("of_terminal",)
     inlines = (CommandEventInline, ReceiptInline)
+
+    def get_urls(self) -> list[URLPattern]:
+        """The inspector's page, beside the stock addresses."""
+        look = self.admin_site.admin_view(inspector.page)
+        return [path("queue/<str:terminal_id>/", look, name="terminals_inspector"), *super().get_urls()]
+
+    @admin.display(description=_("terminal"))
+    def of_terminal(self, command: Command) -> SafeString:
+        """Which one, with a way to its queue."""
+        return format_html('<a href="{}">{}</a>', inspector.address(command.terminal_id), command.terminal)

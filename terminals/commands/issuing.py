@@ -84,12 +84,14 @@ def issue(
     guard: Mapping[str, Any] | None = None,
     requested_by: str,
     recovery_ref: str = "",
+    why: str = "",
 ) -> Command:
     """Store a command in the caller's transaction and have it delivered once that commits.
 
     A password is sealed to the terminal's key before this returns and is kept nowhere (design D4). An older
     unfinished command of the same kind for the same operator is superseded in the same transaction. A guarded
-    command waits for a second person instead (see `approve`). Raises CannotIssue.
+    command waits for a second person instead (see `approve`). `why` is what a person gave as the reason.
+    Raises CannotIssue.
     """
     told = {"choose": True} if choose else dict(args or {})
     with transaction.atomic():
@@ -115,15 +117,15 @@ def issue(
         )
         if sealed_password is not None:
             _seal(command, terminal, sealed_password, change_at_next_login)
-        store(command)
+        store(command, why=why)
         _supersede_older(command)
     return command
 
 
-def store(command: Command) -> None:
+def store(command: Command, why: str = "") -> None:
     """Write a new command down, in the caller's transaction, and have it delivered after commit."""
     command.save(force_insert=True)
-    note(command, "", command.state, command.requested_by)
+    note(command, "", command.state, command.requested_by, why=why)
     merchant = command.terminal.store.merchant
     record(
         Tag.COMMAND_ISSUED,
@@ -131,6 +133,7 @@ def store(command: Command) -> None:
         merchant=merchant,
         subject=command.id,
         kind=command.kind,
+        **({"why": why} if why else {}),
     )
     if command.state == State.QUEUED:
         transaction.on_commit(partial(nudge, "terminals.tasks.deliver", command.id))
