@@ -1,0 +1,72 @@
+"""Acts that the kit cannot do over the wire: somebody's hands at the terminal, or the server's owner."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from terminals.conformance.rules import CannotTell
+
+_TIMEOUT: Final = 120.0
+
+
+class Nobody:
+    """There are no hands: every rule that needs some is not run."""
+
+    def act(self, verb: str, *words: str) -> str:
+        """Do it and return what was said. Raises CannotTell."""
+        raise CannotTell(f"it needs somebody to do this: {' '.join((verb, *words))}")
+
+
+@dataclass(slots=True)
+class Person(Nobody):
+    """Somebody sits in front of this screen and does what is asked."""
+
+    asks: Mapping[str, str]
+    read: Callable[[str], str] = input
+
+    def act(self, verb: str, *words: str) -> str:
+        """Ask, and wait for the answer; `-` means that it cannot be done."""
+        told = self.asks.get(verb, verb).format(*words)
+        answer = self.read(f"  → {told}\n    Enter when done, or - if it cannot be done: ").strip()
+        if answer == "-":
+            raise CannotTell(f"nobody could do this: {told}")
+        return answer
+
+
+@dataclass(slots=True)
+class Program(Nobody):
+    """A command of yours, called with the verb and its words; what it prints is the answer."""
+
+    command: str
+
+    def act(self, verb: str, *words: str) -> str:
+        """Run it. Exit code 3 says that it cannot do this. Raises CannotTell."""
+        done = subprocess.run(  # noqa: S603 - it is the caller's own command
+            [*shlex.split(self.command), verb, *words],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+        if done.returncode:
+            sys.stderr.write(done.stderr)
+            raise CannotTell(f"`{self.command} {verb}` could not: exit code {done.returncode}")
+        return done.stdout.strip()
+
+
+@dataclass(slots=True)
+class Ready(Nobody):
+    """Hands made of functions, for who calls the kit from Python."""
+
+    verbs: Mapping[str, Callable[..., str | None]] = field(default_factory=dict)
+
+    def act(self, verb: str, *words: str) -> str:
+        """Call the function of this name. Raises CannotTell if there is none."""
+        if verb not in self.verbs:
+            return Nobody.act(self, verb, *words)
+        return self.verbs[verb](*words) or ""
