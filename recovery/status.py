@@ -2,121 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 from django.template.defaultfilters import date as format_date
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import ngettext
 
-from recovery import authority, flow, steps
+from recovery import authority, flow
 from recovery.models import Recovery
-from terminals.commands import HANDED_OVER
+from recovery.phases import (
+    AFTER_ALL,
+    BAD_LINES,
+    LIPS,
+    NEVER_SEEN,
+    OTHER_WHY,
+    RED,
+    WHY,
+    WORDS,
+    phase_of,
+)
 from terminals.health import Health, calls_within_s, health
 from terminals.models import Command, Operator
+from terminals.protocol import SOFT_FINAL
 
 State = Command.State
-# phase → headline and sentence. `operator`, `number`, `terminal`, `seen`, `pace` are filled in.
-WORDS: Mapping[str, tuple[str, str]] = {
-    "queued": (
-        gettext_noop("Waiting for the terminal"),
-        gettext_noop("Seen %(seen)s; it calls about every %(pace)s."),
-    ),
-    "late": (
-        gettext_noop("The terminal should have called by now"),
-        gettext_noop("Seen %(seen)s. Look whether it is on and online; the password is kept for 72 hours."),
-    ),
-    "offline": (
-        gettext_noop("Offline: it will fetch this as soon as it connects"),
-        gettext_noop("Last seen %(seen)s. Kept for 72 hours; no need to resubmit."),
-    ),
-    "fetched": (
-        gettext_noop("The terminal has it"),
-        gettext_noop("If a sale is running it will finish first."),
-    ),
-    "deferred": (
-        gettext_noop("The terminal is busy and will try again"),
-        gettext_noop("A sale or a settlement is running. It goes on by itself after %(retry)s."),
-    ),
-    "choosing": (
-        gettext_noop("The terminal asks for the new password now"),
-        gettext_noop("%(operator)s chooses it there, within 15 minutes."),
-    ),
-    "unanswered": (
-        gettext_noop("The terminal has stopped asking"),
-        gettext_noop("If %(operator)s chose a password there, it holds; if not, the old one still does."),
-    ),
-    "applied": (
-        gettext_noop("The new password is in force. Sign on at the terminal."),
-        gettext_noop("At %(terminal)s, enter operator %(number)s, then the new password."),
-    ),
-    "signed_on": (
-        gettext_noop("%(operator)s is in. You can sell again."),
-        gettext_noop("All done. Keep the receipt number."),
-    ),
-    "rejected": (
-        gettext_noop("The terminal refused this password"),
-        gettext_noop("The old password still holds."),
-    ),
-    "expired": (
-        gettext_noop("The terminal did not come in time"),
-        gettext_noop("This reset is over; the old password still holds. Start again when it is online."),
-    ),
-    "key_changed": (
-        gettext_noop("The terminal has a new key: set the password once more"),
-        gettext_noop("It was paired again, so nobody can open what you sent. The old password still holds."),
-    ),
-    "cancelling": (
-        gettext_noop("Being withdrawn"),
-        gettext_noop("The terminal had fetched it already; it says next whether it was in time."),
-    ),
-    "cancelled": (
-        gettext_noop("Withdrawn"),
-        gettext_noop("Nothing was changed; the old password still holds."),
-    ),
-    "superseded": (
-        gettext_noop("A newer reset has replaced this one"),
-        gettext_noop("Somebody started another one for the same operator. Was it not you? Call support."),
-    ),
-}
-WHY: Mapping[str, str] = {
-    "policy_rejected": gettext_noop("Used before, a factory password, or somebody else's on this terminal."),
-    "operator_unknown": gettext_noop("This operator is not on the terminal."),
-    "user_declined": gettext_noop("Somebody pressed cancel at the terminal, or time ran out."),
-    "storage_failed": gettext_noop("The terminal could not store it. It needs a technician."),
-    "unsupported_cmd": gettext_noop("This terminal cannot set passwords by itself. It needs an update."),
-    "not_yet_valid": gettext_noop("The terminal's clock is wrong."),
-    "open_failed": gettext_noop("The terminal could not open it."),
-    "key_changed": gettext_noop("The terminal was paired again."),
-}
-NEVER_SEEN = gettext_noop("It has not called yet. The password is kept for 72 hours; no need to resubmit.")
-OTHER_WHY = gettext_noop("The terminal did not accept it.")
-LIPS: Mapping[str, tuple[str, str, str]] = {
-    "queued": (
-        "wait",
-        gettext_noop("Waiting for the terminal"),
-        gettext_noop("It only has to be online"),
-    ),
-    "late": ("wait", gettext_noop("Waiting for the terminal"), gettext_noop("It only has to be online")),
-    "offline": ("still", gettext_noop("The terminal is not connected"), ""),
-    "fetched": ("go", gettext_noop("Waiting for its receipt"), gettext_noop("Leave the terminal on")),
-    "deferred": ("wait", gettext_noop("Waiting for the sale to finish"), ""),
-    "choosing": ("go", gettext_noop("Waiting for the choice"), gettext_noop("At the terminal")),
-    "cancelling": ("wait", gettext_noop("Waiting for the terminal's answer"), ""),
-}
-QUEUED_AS = {"online": "queued", "late": "late", "off": "offline", "never": "offline"}
-RED = frozenset({"rejected", "expired", "cancelled", "superseded", "key_changed"})
-BAD_LINES: Mapping[str, str] = {
-    "rejected": gettext_noop("Refused"),
-    "expired": gettext_noop("Run out"),
-    "key_changed": gettext_noop("Cannot be opened"),
-    "cancelled": gettext_noop("Withdrawn"),
-    "superseded": gettext_noop("Replaced"),
-}
+YELLOW = frozenset({"late", "offline", "deferred", "unheard"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,33 +92,16 @@ def status_of(recovery: Recovery, now: datetime) -> StatusView:
         lines=lines_of(command, phase),
         facts=facts_of(recovery),
         health=seen,
-        ply="stop" if phase in RED else "wait" if phase in ("late", "offline", "deferred") else "",
+        ply="wait" if phase in YELLOW else "stop" if phase in RED else "",
         torn=phase in ("applied", "signed_on"),
         total=spell((done - command.created_at).total_seconds()) if done else "",
         stamp_at=command.signed_on_at,
         lip=lip_of(phase, command, now),
         live=phase in LIPS or phase in ("applied", "unanswered"),
-        can_withdraw=command.state == State.QUEUED,
+        can_withdraw=command.state in (State.QUEUED, State.FETCHED),
         can_set_again=flow.may_set_again(recovery, now),
         show_checks=phase in ("late", "offline"),
     )
-
-
-def phase_of(command: Command, seen: Health, now: datetime) -> str:
-    """The one word for where a command is; finer than its state only where a person would ask."""
-    if command.signed_on_at is not None:
-        return "signed_on"
-    if command.state in (State.QUEUED, State.PENDING_APPROVAL):
-        return QUEUED_AS[seen.kind]
-    if command.state == State.FETCHED and command.retry_at is not None:
-        return "deferred"
-    if command.applied_at is not None and command.is_choice:
-        return "choosing" if now < command.applied_at + steps.CHOICE_LIFE else "unanswered"
-    if command.state == State.CANCELLED and command.reason == HANDED_OVER:
-        return "cancelling"
-    if command.reason == "key_changed":
-        return "key_changed"
-    return str(command.state)
 
 
 def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
@@ -216,7 +114,7 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
         "pace": spell_pace(calls_within_s(command.terminal)),
         "retry": clock(command.retry_at),
     }
-    title, lede = WORDS[phase]
+    title, lede = AFTER_ALL if phase == "applied" and command.late else WORDS[phase]
     if phase == "offline" and seen.last_seen_at is None:
         lede = NEVER_SEEN
     return _(title) % values, _(lede) % values
@@ -224,17 +122,28 @@ def words_of(phase: str, command: Command, seen: Health) -> tuple[str, str]:
 
 def lines_of(command: Command, phase: str) -> list[Line]:
     """The printed lines, oldest first."""
-    facts = [(_("Submitted"), command.created_at), (_("Fetched by the terminal"), command.fetched_at)]
-    facts.append((_("Screen for it is open") if command.is_choice else _("In force"), command.applied_at))
+    done = _("Screen for it is open") if command.is_choice else _("In force")
+    facts: list[tuple[str, datetime | None]] = [
+        (_("Submitted"), command.created_at),
+        (_("Fetched by the terminal"), command.fetched_at),
+        (done, command.applied_at),
+    ]
+    if command.late:
+        facts += _ended_before(command)
     lines: list[Line] = []
-    for label, at in facts:
-        if at is not None:
-            lines.append(Line(label, at, took=_since(lines, at)))
+    for label, at in sorted(((label, at) for label, at in facts if at is not None), key=itemgetter(1)):
+        lines.append(Line(label, at, took=_since(lines, at)))
     if phase in RED and command.finished_at is not None:
         why = _(WHY.get(command.reason, OTHER_WHY)) if phase == "rejected" else ""
         at = command.finished_at
         lines.append(Line(_(BAD_LINES[phase]), at, took=_since(lines, at), why=why, bad=True))
     return lines
+
+
+def _ended_before(command: Command) -> list[tuple[str, datetime | None]]:
+    """The end a command had come to before the terminal reported that it had carried it out."""
+    moves = command.events.filter(to_state__in=SOFT_FINAL).values_list("to_state", "at")
+    return [(_(BAD_LINES[state]), at) for state, at in moves]
 
 
 def _since(lines: list[Line], at: datetime) -> str:

@@ -23,15 +23,25 @@ def shop() -> None:
         cast.pair_on_paper(cast.make_terminal(merchant, number=number, serial=f"RK-{number}", name=name))
 
 
+def newest() -> Command:
+    """The newest command of the two tills."""
+    return Command.objects.filter(terminal__number__startswith="B").order_by("-created_at")[0]
+
+
 def move(state: str, reason: str = "") -> None:
     """The till has done something with its newest command."""
-    command = Command.objects.filter(terminal__number__startswith="B").order_by("-created_at")[0]
+    command = newest()
     now = timezone.now()
     facts = {"fetched": {"fetched_at": now}, "applied": {"applied_at": now}}.get(state, {"reason": reason})
     assert commands.move(command, state, actor=command.terminal_id, **facts)
 
 
-VERBS: dict[str, Callable[..., None]] = {"shop": shop, "move": move}
+def answer() -> None:
+    """The till has carried out its newest command, and says so: what follows from that follows."""
+    commands.applied(newest(), timezone.now())
+
+
+VERBS: dict[str, Callable[..., None]] = {"shop": shop, "move": move, "answer": answer}
 
 if __name__ == "__main__":
     VERBS[sys.argv[1]](*sys.argv[2:])

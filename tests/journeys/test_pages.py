@@ -22,7 +22,8 @@ def neighbour(world: World) -> Callable[..., None]:
     world.stack.run("-m", "tests.journeys.backstage", "shop")
 
     def move(*words: str) -> None:
-        world.stack.run("-m", "tests.journeys.backstage", "move", *words)
+        words = words if words == ("answer",) else ("move", *words)
+        world.stack.run("-m", "tests.journeys.backstage", *words)
 
     return move
 
@@ -103,6 +104,14 @@ def test_all_that_can_become_of_a_reset(walker: Walker, neighbour: Callable[...,
     neighbour("fetched")
     walker.wait_for("fetched")
     walker.look("status-fetched")
+    walker.go("/status/withdraw")
+    walker.page.locator("main button.key").click()
+    walker.wait_for("cancelling")
+    walker.look("status-cancelling")
+    neighbour("answer")
+    walker.wait_for("cancelled")
+    dispatch(walker)
+    neighbour("fetched")
     neighbour("rejected", "policy_rejected")
     walker.wait_for("rejected")
     walker.look("status-rejected")

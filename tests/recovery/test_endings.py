@@ -95,6 +95,32 @@ def test_a_reset_can_be_withdrawn_until_the_terminal_has_it(visitor: Visitor) ->
     assert visitor.get("status").status_code == 200
 
 
+def test_a_reset_the_terminal_has_is_asked_back_and_the_page_waits_for_its_word(
+    visitor: Visitor, till: PairedTill
+) -> None:
+    recovery = visitor.dispatch()
+    command = Command.objects.get(pk=recovery.command_id)
+    commands.move(command, Command.State.FETCHED, fetched_at=timezone.now())
+    assert visitor.get("withdraw").status_code == 200
+    visitor.post("withdraw")
+    assert 'data-phase="cancelling"' in visitor.get("status").content.decode()
+    assert visitor.recovery.state == State.DISPATCHED and visitor.get("withdraw").status_code == 302
+    commands.applied(Command.objects.get(kind="void"), timezone.now())
+    assert (visitor.recovery.state, visitor.recovery.reason) == (State.FAILED, "cancelled")
+    assert 'data-phase="cancelled"' in visitor.get("status").content.decode()
+
+
+def test_a_terminal_that_was_faster_than_the_withdrawal_finishes_the_recovery(visitor: Visitor) -> None:
+    recovery = visitor.dispatch()
+    command = Command.objects.get(pk=recovery.command_id)
+    commands.move(command, Command.State.FETCHED, fetched_at=timezone.now())
+    visitor.post("withdraw")
+    command.refresh_from_db()
+    commands.applied(command, timezone.now())
+    commands.applied(Command.objects.get(kind="void"), timezone.now())
+    assert visitor.recovery.state == State.DONE and texts_to(template="applied") == 1
+
+
 def test_a_late_receipt_turns_failed_into_done(visitor: Visitor) -> None:
     recovery = visitor.dispatch()
     visitor.post("withdraw")

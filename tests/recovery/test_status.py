@@ -10,8 +10,10 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from recovery.models import Recovery
-from recovery.status import WORDS, status_of
-from terminals.commands import HANDED_OVER
+from recovery.phases import WORDS
+from recovery.status import status_of
+from terminals import commands
+from terminals.commands import CLEARED, HANDED_OVER, UNHEARD
 from terminals.models import Command, TerminalStatus
 from tests.cast import PairedTill
 from tests.recovery.visitor import Visitor, make_shop
@@ -115,6 +117,42 @@ def test_a_withdrawal_that_crossed_its_token_does_not_say_that_nothing_changed(
     view = look(sent, finished_at=sent, **crossed)
     assert (view.phase, view.live) == ("cancelling", True)
     assert look(sent, reason="").phase == "cancelled"
+
+
+def test_what_the_terminal_has_fetched_can_be_asked_back(till: PairedTill, sent: datetime) -> None:
+    assert look(sent, state=STATES.FETCHED, fetched_at=sent).can_withdraw
+    view = look(sent, state=STATES.CANCELLING)
+    assert (view.phase, view.live, view.can_withdraw) == ("cancelling", True, False)
+    assert "whether it was in time" in view.lede
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase"),
+    [
+        ({"state": STATES.EXPIRED, "reason": "expired"}, "expired"),
+        ({"state": STATES.EXPIRED, "reason": "expired", "fetched_at": timezone.now()}, "unheard"),
+        ({"state": STATES.CANCELLED, "reason": UNHEARD, "fetched_at": timezone.now()}, "unheard"),
+        ({"state": STATES.EXPIRED, "reason": CLEARED}, "cleared"),
+        ({"state": STATES.EXPIRED, "reason": CLEARED, "fetched_at": timezone.now()}, "unheard"),
+        ({"state": STATES.EXPIRED, "reason": "quarantined"}, "stopped"),
+        ({"state": STATES.EXPIRED, "reason": "swapped"}, "swapped"),
+    ],
+)
+def test_an_end_that_only_the_terminal_could_explain_does_not_say_that_the_old_password_holds(
+    till: PairedTill, sent: datetime, changes: dict[str, Any], phase: str
+) -> None:
+    view = look(sent, finished_at=sent, **changes)
+    assert (view.phase, view.live, view.torn) == (phase, False, False)
+    assert ("Try the new password first" in view.lede) == (phase == "unheard")
+
+
+def test_what_came_late_says_after_what(till: PairedTill, sent: datetime) -> None:
+    command = Command.objects.get()
+    commands.move(command, STATES.CANCELLED, actor="user:1")
+    commands.applied(command, timezone.now())
+    view = look(timezone.now())
+    assert view.title == "The new password is in force after all" and view.torn
+    assert {line.label for line in view.lines} >= {"Submitted", "Withdrawn", "In force"}
 
 
 def test_a_terminal_that_missed_a_call_is_called_late_and_says_what_to_look_at(
