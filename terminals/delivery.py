@@ -180,11 +180,9 @@ def _item(command: Command) -> inbox.Item:
 
 
 def _pushed(command: Command) -> None:
-    changed = Command.objects.filter(pk=command.pk, jti=command.jti, state__in=(QUEUED, FETCHED)).update(
-        pushed_at=timezone.now(), claimed_until=None
-    )
-    if not changed:
-        # It was withdrawn or finished while we pushed: leave nothing behind.
+    wanted = Command.objects.filter(_servable(), pk=command.pk, jti=command.jti, state__in=(QUEUED, FETCHED))
+    if not wanted.update(pushed_at=timezone.now(), claimed_until=None):
+        # It was withdrawn, or its terminal stopped, while we pushed: leave nothing behind.
         commands.forget(command.terminal_id, [command.jti])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import F
 from django.utils.translation import gettext_noop
 
 from terminals import delivery, inbox, seen
@@ -120,7 +121,9 @@ class Queue:
 
 def look(terminal: Terminal, now: datetime) -> Queue:
     """Look at one terminal's queue; nothing is changed."""
-    rows = Command.objects.filter(terminal=terminal, state__in=OPEN).order_by("seq", "created_at")
+    rows = Command.objects.filter(terminal=terminal, state__in=OPEN).order_by(
+        F("seq").asc(nulls_last=True), "created_at"
+    )
     held = _inbox_of(terminal.pk)
     items = {} if held is None else {item.jti: item for item in held}
     entries = [

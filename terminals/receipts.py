@@ -137,8 +137,14 @@ def _unknown(said: Statement) -> str:
     """
     claims = said.claims
     if claims.st != REJECTED or claims.rc not in RC_UNREAD:
-        facts = {"receipt": claims.jti, "says": claims.st, "cid": claims.cid, "seq": claims.seq}
-        raise_alert(TerminalAlert.Kind.UNKNOWN_RECEIPT, said.terminal, subject=claims.cid or "", **facts)
+        raise_alert(
+            TerminalAlert.Kind.UNKNOWN_RECEIPT,
+            said.terminal,
+            subject=claims.cid or "",
+            receipt=claims.jti,
+            says=claims.st,
+            seq=claims.seq,
+        )
     return UNKNOWN
 
 

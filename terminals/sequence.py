@@ -46,7 +46,7 @@ def explain(terminal: Terminal, claims: ReceiptClaims) -> None:
 def _tell(terminal: Terminal, claims: ReceiptClaims, ours: int) -> None:
     replayed = claims.rc == REPLAYED
     kind = TerminalAlert.Kind.SEQ_REPLAYED if replayed else TerminalAlert.Kind.HWM_AHEAD
-    facts = {"hwm": claims.hwm, "ours": ours}
-    about = claims.cid or ""
-    record(Tag.SEQ_REPLAYED, actor=terminal.id, merchant=terminal.store.merchant, subject=about, **facts)
-    raise_alert(kind, terminal, **facts)
+    merchant, about = terminal.store.merchant, claims.cid or ""
+    hwm = claims.hwm
+    record(Tag.SEQ_REPLAYED, actor=terminal.id, merchant=merchant, subject=about, hwm=hwm, ours=ours)
+    raise_alert(kind, terminal, hwm=hwm, ours=ours)

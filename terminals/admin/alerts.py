@@ -16,7 +16,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from portal.kept import ReadOnly
-from terminals import alerts
+from terminals import alerts, tamper
 from terminals.admin import inspector
 from terminals.admin.forms import ReasonForm
 from terminals.models import TerminalAlert
@@ -24,12 +24,29 @@ from terminals.models import TerminalAlert
 MAY_CLEAR = "terminals.change_terminalalert"
 
 
+class StandingFilter(admin.SimpleListFilter):
+    """Open or cleared."""
+
+    title = _("state")
+    parameter_name = "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """The two there are."""
+        return [("open", _("open")), ("cleared", _("cleared"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TerminalAlert]) -> QuerySet[TerminalAlert]:
+        """Those of the chosen kind, or all."""
+        if self.value() is None:
+            return queryset
+        return queryset.filter(cleared_at__isnull=self.value() == "open")
+
+
 @admin.register(TerminalAlert)
 class TerminalAlertAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Alerts, open ones first; cleared with a reason, one or many."""
 
     list_display = ("kind", "of_terminal", "standing", "count", "raised_at", "last_at")
-    list_filter = (("cleared_at", admin.EmptyFieldListFilter), "kind")
+    list_filter = (StandingFilter, "kind")
     list_select_related = ("terminal__store__merchant",)
     search_fields = ("terminal__number__iexact", "terminal__serial__iexact")
     ordering = (F("cleared_at").desc(nulls_first=True), "-last_at")
@@ -107,10 +124,16 @@ class TerminalAlertAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _clear(self, request: HttpRequest, chosen: QuerySet[TerminalAlert], why: str) -> None:
         by = f"user:{request.user.pk}"
-        done = sum(alerts.clear(alert, by, why) for alert in chosen)
+        done = sum(self._clear_one(alert, by, why) for alert in chosen)
         messages.success(
             request, ngettext("%(n)d alert cleared.", "%(n)d alerts cleared.", done) % {"n": done}
         )
+
+    def _clear_one(self, alert: TerminalAlert, by: str, why: str) -> bool:
+        """A terminal that was opened by force is served again once its alert is cleared."""
+        if alert.kind == TerminalAlert.Kind.TAMPER and tamper.clear(alert.terminal, by, why):
+            return True
+        return alerts.clear(alert, by, why)
 
     def _asked(self, request: HttpRequest, chosen: QuerySet[TerminalAlert], form: ReasonForm) -> HttpResponse:
         context: dict[str, Any] = {

@@ -84,7 +84,7 @@ def _sent(request: HttpRequest, terminal: Terminal) -> HttpResponse:
     try:
         command = commands.issue(terminal, requested_by=_by(request), **form.order())
     except commands.CannotIssue as refusal:
-        messages.error(request, REFUSALS[refusal.reason])
+        messages.error(request, str(REFUSALS[refusal.reason]))
         return _shown(request, terminal, order=form)
     text = gettext("On its way: %(what)s. It is carried out when the terminal calls.")
     messages.success(request, text % {"what": command.get_kind_display()})

@@ -58,4 +58,4 @@ class TerminalAlert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.terminal_id} {self.kind}"
+        return f"{self.get_kind_display()}: {self.terminal_id}"
