@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from django.db.models import Q
-
-from terminals.headers import Telemetry
+from terminals import seen
 from terminals.models import Terminal, TerminalStatus
+from terminals.pacing import JITTER_S, WAIT_S, interval_s
 
-# Protocol §3: seconds between polls by power and network, and the jitter on top.
-INTERVAL_S = {Terminal.Power.MAINS.value: 60, Terminal.Power.CELLULAR.value: 300}
-JITTER_S = 15
-WAIT_S = 25
 MISSED = 3
 
 
@@ -30,38 +24,28 @@ class Health:
 
 def health(terminal: Terminal, now: datetime) -> Health:
     """Judge by the last poll alone; what the terminal says of itself plays no part."""
-    seen = TerminalStatus.objects.filter(terminal=terminal).values_list("last_seen_at", flat=True).first()
-    return judge(terminal.power, seen, now)
+    row = TerminalStatus.objects.filter(terminal=terminal).values_list("last_seen_at", flat=True).first()
+    return judge(terminal, newer(terminal, row, seen.latest([terminal.pk])), now)
 
 
-def judge(power: str, seen: datetime | None, now: datetime) -> Health:
+def judge(terminal: Terminal, seen_at: datetime | None, now: datetime) -> Health:
     """The same from facts at hand."""
-    round_s = INTERVAL_S[power] + JITTER_S + WAIT_S
-    if seen is None:
+    round_s = calls_within_s(terminal)
+    if seen_at is None:
         return Health("never", None, round_s)
-    age = (now - seen).total_seconds()
+    age = (now - seen_at).total_seconds()
     if age <= round_s:
-        return Health("online", seen, max(1, int(round_s - age)))
-    return Health("late" if age <= MISSED * round_s else "off", seen, round_s)
+        return Health("online", seen_at, max(1, int(round_s - age)))
+    return Health("late" if age <= MISSED * round_s else "off", seen_at, round_s)
 
 
-def note_seen(seen: Mapping[str, tuple[datetime, Telemetry | None]]) -> None:
-    """Write down when terminals polled and what they said of themselves; callers debounce."""
-    for terminal_id, (at, telemetry) in seen.items():
-        facts: dict[str, object] = {"last_seen_at": at}
-        if telemetry is not None:
-            facts |= {
-                "battery": telemetry.bat,
-                "reported_hwm": telemetry.hwm,
-                "keyset_version": telemetry.ks,
-                "unsettled_batch": telemetry.batch,
-            }
-        _upsert(terminal_id, at, facts)
+def calls_within_s(terminal: Terminal) -> int:
+    """Seconds within which a terminal that is well calls again."""
+    return interval_s(terminal) + JITTER_S + WAIT_S
 
 
-def _upsert(terminal_id: str, at: datetime, facts: dict[str, object]) -> None:
-    older = Q(last_seen_at__isnull=True) | Q(last_seen_at__lt=at)
-    if TerminalStatus.objects.filter(older, terminal_id=terminal_id).update(**facts):
-        return
-    if Terminal.objects.filter(pk=terminal_id).exists():
-        TerminalStatus.objects.get_or_create(terminal_id=terminal_id, defaults=facts)
+def newer(terminal: Terminal, row_at: datetime | None, latest: dict[str, seen.Seen]) -> datetime | None:
+    """When it called last: what Redis knows (`seen.latest`) is up to a minute ahead of the row."""
+    known = latest.get(terminal.pk)
+    moments = [moment for moment in (row_at, known.at if known else None) if moment is not None]
+    return max(moments, default=None)

@@ -15,7 +15,9 @@ from django.utils.translation import gettext as _
 
 from portal.models import Merchant
 from portal.templatetags.rekey import when
-from terminals.health import Health, judge
+from terminals import seen
+from terminals.health import Health, judge, newer
+from terminals.inventory import reported
 from terminals.models import Operator, Terminal
 
 State = Terminal.State
@@ -82,32 +84,32 @@ def terminals_of(merchant: Merchant) -> QuerySet[Terminal]:
 
 def terminal_lines(terminals: Iterable[Terminal], now: datetime) -> list[TerminalLine]:
     """The terminals with health and operators, without a query for each."""
+    shown = list(terminals)
+    latest = seen.latest([terminal.pk for terminal in shown])
     return [
-        TerminalLine(terminal, health_of(terminal, now), operator_lines(terminal)) for terminal in terminals
+        TerminalLine(terminal, _health(terminal, latest, now), operator_lines(terminal, now))
+        for terminal in shown
     ]
 
 
 def health_of(terminal: Terminal, now: datetime) -> Health:
     """`health.health` for a terminal whose status row is at hand already."""
+    return _health(terminal, seen.latest([terminal.pk]), now)
+
+
+def _health(terminal: Terminal, latest: dict[str, seen.Seen], now: datetime) -> Health:
     status = getattr(terminal, "status", None)
-    return judge(terminal.power, status.last_seen_at if status else None, now)
+    return judge(terminal, newer(terminal, status.last_seen_at if status else None, latest), now)
 
 
-def operator_lines(terminal: Terminal) -> list[OperatorLine]:
+def operator_lines(terminal: Terminal, now: datetime) -> list[OperatorLine]:
     """Operators we know and operators the terminal reports, by number."""
     known = {operator.number: operator for operator in terminal.operators.all()}
-    told = reported(terminal)
+    told = reported(terminal, now)
     return [
         _operator_line(terminal, number, known.get(number), told.get(number))
         for number in sorted({*known, *told})
     ]
-
-
-def reported(terminal: Terminal) -> dict[str, Mapping[str, Any]]:
-    """The operators of the terminal's last inventory, by number."""
-    status = getattr(terminal, "status", None)
-    inventory = status.inventory if status else {}
-    return {entry["op"]: entry for entry in inventory.get("operators", ())}
 
 
 def _operator_line(
@@ -159,7 +161,7 @@ def duties(lines: Iterable[TerminalLine]) -> list[Duty]:
 
 
 def _duties_of(line: TerminalLine) -> list[Duty]:
-    terminal, seen = line.terminal, line.health.last_seen_at
+    terminal, seen_at = line.terminal, line.health.last_seen_at
     facts = {"terminal": terminal.name}
     if terminal.state in UNPAIRED:
         text = _("%(terminal)s is not paired yet") % facts
@@ -167,8 +169,8 @@ def _duties_of(line: TerminalLine) -> list[Duty]:
     if terminal.state != State.ACTIVE:
         return []
     found = [_factory_password(terminal, operator) for operator in line.lines if operator.state == "factory"]
-    if line.health.kind == "off" and seen is not None and timezone.now() - seen > GONE_FOR:
-        text = _("%(terminal)s has not connected since %(when)s") % {**facts, "when": when(seen)}
+    if line.health.kind == "off" and seen_at is not None and timezone.now() - seen_at > GONE_FOR:
+        text = _("%(terminal)s has not connected since %(when)s") % {**facts, "when": when(seen_at)}
         url = reverse("terminals:terminal", args=[terminal.pk])
         found.append(Duty(text, _("Look at %(terminal)s") % facts, url))
     return found

@@ -71,7 +71,7 @@ def terminal(request: HttpRequest, pk: str) -> HttpResponse:
     context = {
         "terminal": found,
         "health": overview.health_of(found, timezone.now()),
-        "operators": overview.operator_lines(found),
+        "operators": overview.operator_lines(found, timezone.now()),
         "facts": overview.facts_of(found),
         "events": timeline.events_of(found.store.merchant, [found]),
         "paired": found.state == Terminal.State.ACTIVE,

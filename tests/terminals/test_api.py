@@ -113,10 +113,11 @@ class TestKeysets:
     def test_there_is_no_other(self, till: PairedTill) -> None:
         is_problem(send(None, "keysets/2", b"", "GET"), 404, "not_found")
 
-    def test_no_keyset_allows_a_factory_reset(self, till: PairedTill) -> None:
+    def test_a_factory_reset_has_a_key_that_does_nothing_else(self, till: PairedTill) -> None:
         token = send(None, "keysets/1", b"", "GET").content.decode()
         claims, _root = jose.verify_self_vouched(token, TYP_KEYSET, "roots")
-        assert all("factory_reset" not in key.cmds for key in parse_keyset(claims).keys)
+        resets = [key.cmds for key in parse_keyset(claims).keys if "factory_reset" in key.cmds]
+        assert resets == [("factory_reset",)]
 
 
 class TestEdges:

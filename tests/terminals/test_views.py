@@ -177,7 +177,7 @@ class TestTerminal:
     ) -> None:
         report(till, **told)
         terminal = overview.terminals_of(till.terminal.store.merchant).get()
-        lines = {line.number: line.state for line in overview.operator_lines(terminal)}
+        lines = {line.number: line.state for line in overview.operator_lines(terminal, timezone.now())}
         assert lines["03"] == state and lines["01"] == "unknown"
 
     def test_a_terminal_is_renamed_and_moved_within_the_shop(self, browser: Client, till: PairedTill) -> None:
