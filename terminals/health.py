@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
+
+from django.db.models import Q
 
 from terminals import seen
 from terminals.models import Terminal, TerminalStatus
-from terminals.pacing import JITTER_S, WAIT_S, interval_s
+from terminals.pacing import JITTER_S, WAIT_S, interval_of, interval_s
 
 MISSED = 3
 
@@ -49,3 +51,14 @@ def newer(terminal: Terminal, row_at: datetime | None, latest: dict[str, seen.Se
     known = latest.get(terminal.pk)
     moments = [moment for moment in (row_at, known.at if known else None) if moment is not None]
     return max(moments, default=None)
+
+
+def overdue(now: datetime) -> Q:
+    """Terminals that are `off` or `never`, as a condition on rows; a row may be a minute behind Redis."""
+    paces = set(Terminal.objects.order_by().values_list("power", "poll_interval_s").distinct())
+    missed = Q(status__last_seen_at__isnull=True)
+    for power, own in paces:
+        round_s = interval_of(power, own) + JITTER_S + WAIT_S
+        like = Q(power=power) & (Q(poll_interval_s__isnull=True) if own is None else Q(poll_interval_s=own))
+        missed |= like & Q(status__last_seen_at__lt=now - timedelta(seconds=MISSED * round_s))
+    return missed

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from portal.models import Merchant
 from portal.templatetags.rekey import when
-from terminals import seen
+from terminals import condition, seen
 from terminals.health import Health, judge, newer
 from terminals.inventory import reported
 from terminals.models import Operator, Terminal
@@ -168,12 +168,17 @@ def _duties_of(line: TerminalLine) -> list[Duty]:
         return [Duty(text, _("Pair %(terminal)s") % facts, reverse("terminals:pair", args=[terminal.pk]))]
     if terminal.state != State.ACTIVE:
         return []
-    found = [_factory_password(terminal, operator) for operator in line.lines if operator.state == "factory"]
+    found = [_look_at(terminal, text) for text in condition.in_short(terminal)]
+    found += [_factory_password(terminal, operator) for operator in line.lines if operator.state == "factory"]
     if line.health.kind == "off" and seen_at is not None and timezone.now() - seen_at > GONE_FOR:
         text = _("%(terminal)s has not connected since %(when)s") % {**facts, "when": when(seen_at)}
-        url = reverse("terminals:terminal", args=[terminal.pk])
-        found.append(Duty(text, _("Look at %(terminal)s") % facts, url))
+        found.append(_look_at(terminal, text))
     return found
+
+
+def _look_at(terminal: Terminal, text: str) -> Duty:
+    url = reverse("terminals:terminal", args=[terminal.pk])
+    return Duty(text, _("Look at %(terminal)s") % {"terminal": terminal.name}, url)
 
 
 def _factory_password(terminal: Terminal, operator: OperatorLine) -> Duty:
@@ -187,15 +192,12 @@ def _factory_password(terminal: Terminal, operator: OperatorLine) -> Duty:
 
 def facts_of(terminal: Terminal) -> list[dict[str, Any]]:
     """The lines under "About this terminal"; what is not known is left out."""
-    status = getattr(terminal, "status", None)
-    battery = status.battery if status else None
     facts: list[tuple[str, str, bool]] = [
         (_("Terminal number"), terminal.number, True),
         (_("Model"), str(terminal.model), False),
         (_("Serial number"), terminal.serial, True),
         (_("Store"), terminal.store.name, False),
-        (_("Battery"), f"{battery} %" if battery is not None else "", True),
-        (_("Firmware"), terminal.firmware, True),
         (_("Paired"), when(terminal.activated_at), False),
     ]
-    return [{"label": label, "value": value, "num": num} for label, value, num in facts if value]
+    known = [{"label": label, "value": value, "num": num} for label, value, num in facts if value]
+    return known + condition.facts(terminal)

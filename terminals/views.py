@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from portal.accounts import owner_required
 from portal.models import Merchant, User
-from terminals import issuer, overview, pairing_codes, registry, stopping, timeline
+from terminals import condition, issuer, overview, pairing_codes, registry, stopping, timeline
 from terminals.forms import TAKEN, NewTerminalForm, TerminalForm
 from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME
@@ -73,6 +73,7 @@ def terminal(request: HttpRequest, pk: str) -> HttpResponse:
         "health": overview.health_of(found, timezone.now()),
         "operators": overview.operator_lines(found, timezone.now()),
         "facts": overview.facts_of(found),
+        "condition": condition.condition(found, timezone.now()),
         "events": timeline.events_of(found.store.merchant, [found]),
         "paired": found.state == Terminal.State.ACTIVE,
     }
