@@ -13,5 +13,6 @@ class RecoveryConfig(AppConfig):
     verbose_name = _("Recovery and support")
 
     def ready(self) -> None:
-        """Start to listen for commands that end."""
+        """Start to listen for commands that end, and for alerts about terminals."""
         import_module("recovery.closing")
+        import_module("recovery.alarms")

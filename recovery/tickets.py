@@ -15,6 +15,7 @@ from portal.audit import Tag, record
 from portal.limits import take
 from portal.models import AuditEvent, User, phone_digest
 from recovery.models import Recovery, Ticket, TicketEntry
+from terminals.models import Terminal
 
 OPEN_AT_ONCE = 3
 HIDDEN = "••••"
@@ -76,6 +77,21 @@ def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
             subject=ticket.number,
             step=trouble.step,
         )
+    return ticket
+
+
+def open_about_terminal(terminal: Terminal, step: str, subject: str, text: str) -> Ticket:
+    """Open a case because a terminal reported something; whom to call is the merchant's registered phone.
+
+    It does not count among the cases that this phone may open.
+    """
+    merchant = terminal.store.merchant
+    with transaction.atomic():
+        ticket = Ticket.objects.create(
+            step=step, subject=subject[:120], merchant=merchant, phone=merchant.phone
+        )
+        ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=text)
+        record(Tag.TICKET_OPENED, actor=terminal.pk, merchant=merchant, subject=ticket.number, step=step)
     return ticket
 
 

@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from portal.kept import Kept
 from portal.templatetags.rekey import ago
 from terminals import issuer, overview, pairing_codes
+from terminals.admin import condition
+from terminals.admin.condition import OpenedFilter, OverdueFilter
 from terminals.models import Operator, Terminal, TerminalModel
 
 HEALTH = {
@@ -40,7 +42,7 @@ class OperatorInline(Kept, admin.TabularInline):  # type: ignore[type-arg]
 class TerminalModelAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     """Makes of terminal and what they ask of a password."""
 
-    list_display = ("__str__", "keypad", "ordinary_min", "ordinary_max")
+    list_display = ("__str__", "keypad", "ordinary_min", "ordinary_max", "supported_firmware")
 
 
 @admin.register(Terminal)
@@ -48,7 +50,7 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     """Terminals. Staff write what is printed on them; state and keys come from pairing alone."""
 
     list_display = ("name", "number", "serial", "merchant", "store", "state", "health")
-    list_filter = ("state", "model")
+    list_filter = ("state", OverdueFilter, OpenedFilter, "model")
     list_select_related = ("store__merchant", "status")
     search_fields = ("number__iexact", "serial__iexact", "name", "store__merchant__number")
     fields = (
@@ -60,12 +62,12 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
         "power",
         "state",
         "health",
-        "battery",
-        "firmware",
+        "needs_care",
+        "machine",
         "created_at",
         "activated_at",
     )
-    readonly_fields = ("state", "health", "battery", "firmware", "created_at", "activated_at")
+    readonly_fields = ("state", "health", "needs_care", "machine", "created_at", "activated_at")
     inlines = (OperatorInline,)
     actions = ("new_pairing_code",)
 
@@ -82,11 +84,15 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
         seen = ago(found.last_seen_at)
         return format_html('<span class="health{}">{}</span>', css, f"{words}, {seen}" if seen else words)
 
-    @admin.display(description=_("battery"))
-    def battery(self, terminal: Terminal) -> str:
-        """Its charge in percent, as far as it has said."""
-        status = getattr(terminal, "status", None)
-        return f"{status.battery} %" if status and status.battery is not None else "–"
+    @admin.display(description=_("needs care"))
+    def needs_care(self, terminal: Terminal) -> SafeString | str:
+        """What its owner is told to see to."""
+        return condition.concerns(terminal)
+
+    @admin.display(description=_("condition"))
+    def machine(self, terminal: Terminal) -> SafeString | str:
+        """Battery, network, firmware and the like, as far as it has said."""
+        return condition.facts(terminal)
 
     @admin.action(description=_("New pairing code"), permissions=["change"])
     def new_pairing_code(self, request: HttpRequest, chosen: QuerySet[Terminal]) -> HttpResponse | None:
