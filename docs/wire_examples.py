@@ -86,6 +86,18 @@ COMMAND: dict[str, Any] = {
     "sealed": SEALED,
 }  # fmt: skip
 
+VOID: dict[str, Any] = {
+    **{name: COMMAND[name] for name in ("iss", "aud", "jkt", "iat", "exp")},
+    "jti": "tok_fedcba9876543210", "cid": "cmd_fedcba9876543210", "seq": 43, "cmd": "void", "by": "user:7",
+    "args": {"ref": CID},
+}  # fmt: skip
+FACTORY_RESET: dict[str, Any] = {
+    **{name: COMMAND[name] for name in ("iss", "aud", "jkt", "iat")},
+    "exp": NOW + 3600, "jti": "tok_00112233445566aa", "cid": "cmd_00112233445566aa", "seq": 44,
+    "cmd": "factory_reset", "by": "user:7", "apr": ["user:9"], "args": {"scope": "all"},
+    "guard": {"bk": "backup-2025-12-31", "bk_at": NOW - 7200},
+}  # fmt: skip
+
 
 def receipt(token: str) -> dict[str, Any]:
     """Claims of the receipt for the command token."""
@@ -125,6 +137,8 @@ def examples() -> dict[str, str]:
         "command-claims": pretty(COMMAND | {"sealed": SEALED[:24] + "…"}),
         "command": command,
         "sealed": pretty(INNER),
+        "void-claims": pretty(VOID),
+        "factory-reset-claims": pretty(FACTORY_RESET),
         "poll-answer": pretty({"tokens": [command], "more": False}),
         "receipt-claims": pretty(receipt(command)),
         "receipts": pretty({"receipts": [signed]}),
