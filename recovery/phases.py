@@ -123,19 +123,6 @@ LIPS: Mapping[str, tuple[str, str, str]] = {
     "cancelling": ("wait", gettext_noop("Waiting for the terminal's answer"), ""),
 }
 QUEUED_AS = {"online": "queued", "late": "late", "off": "offline", "never": "offline"}
-RED = frozenset(
-    {
-        "rejected",
-        "expired",
-        "cancelled",
-        "superseded",
-        "key_changed",
-        "swapped",
-        "cleared",
-        "stopped",
-        "unheard",
-    }
-)
 BAD_LINES: Mapping[str, str] = {
     "rejected": gettext_noop("Refused"),
     "expired": gettext_noop("Run out"),

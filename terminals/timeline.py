@@ -15,6 +15,7 @@ from django.utils.translation import gettext_noop
 from portal.audit import Tag
 from portal.models import AuditEvent, Merchant
 from portal.templatetags.rekey import duration
+from terminals.commands import CLEARED
 from terminals.models import Command, Operator, Terminal
 from terminals.protocol import OPEN, SET_CREDENTIAL, UNLOCK
 
@@ -29,7 +30,15 @@ ENDED: Mapping[str, str] = {
     State.CANCELLED: gettext_noop("The reset of %(operator)s on %(terminal)s was withdrawn"),
     State.SUPERSEDED: gettext_noop("The reset of %(operator)s on %(terminal)s was replaced by a newer one"),
 }
-KEY_CHANGED = gettext_noop("%(terminal)s was paired anew: the password of %(operator)s must be set once more")
+# Ends that have a cause of their own, whatever the state is called.
+BECAUSE: Mapping[str, str] = {
+    "key_changed": gettext_noop(
+        "%(terminal)s was paired anew: the password of %(operator)s must be set once more"
+    ),
+    "swapped": gettext_noop("%(terminal)s was replaced: the password of %(operator)s must be set once more"),
+    "quarantined": gettext_noop("%(terminal)s was stopped, and the reset of %(operator)s with it"),
+    CLEARED: gettext_noop("Support ended the reset of %(operator)s on %(terminal)s"),
+}
 AUDITED: Mapping[str, str] = {
     Tag.TERMINAL_ADDED: gettext_noop("%(terminal)s was added"),
     Tag.TERMINAL_CHANGED: gettext_noop("%(terminal)s was renamed or moved"),
@@ -118,6 +127,7 @@ def operator_names(terminals: Iterable[Terminal]) -> dict[tuple[str, str], str]:
 
 
 IN_FORCE = gettext_noop("The new password of %(operator)s is in force on %(terminal)s")
+AFTER_ALL = gettext_noop("%(terminal)s carried out the reset of %(operator)s after it had ended")
 ASKED = gettext_noop("%(terminal)s asked %(operator)s for a new password")
 
 
@@ -142,11 +152,11 @@ def _of_reset(reset: Command, terminals: list[Terminal]) -> list[Event]:
     operator = f"{number} {names.get(number, '')}".strip()
     moments: list[tuple[str, datetime | None]] = [
         (gettext_noop("A reset of %(operator)s on %(terminal)s was submitted"), reset.created_at),
-        (ASKED if reset.is_choice else IN_FORCE, reset.applied_at),
+        (AFTER_ALL if reset.late else ASKED if reset.is_choice else IN_FORCE, reset.applied_at),
         (gettext_noop("%(operator)s signed on at %(terminal)s with the new password"), reset.signed_on_at),
     ]
     if reset.state in ENDED:
-        text = KEY_CHANGED if reset.reason == "key_changed" else ENDED[reset.state]
+        text = BECAUSE.get(reset.reason, ENDED[reset.state])
         moments.append((text, reset.finished_at))
     return [_event(text, at, terminal, operator=operator) for text, at in moments if at is not None]
 
