@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from terminals import jose
 from terminals.protocol import FACTORY_RESET, KINDS
 from terminals.simulator.client import Client
 from terminals.simulator.state import State
@@ -66,15 +67,10 @@ def paired(directory: Path, server: StandIn) -> Machine:
 
 def entry(key: dict[str, str], *cmds: str) -> dict[str, Any]:
     """One key of a keyset; `publish` sets its window."""
-    return {
-        "jwk": {name: key[name] for name in ("kty", "crv", "x")},
-        "cmds": sorted(cmds),
-        "nbf": 0,
-        "exp": 0,
-    }
+    return {"jwk": jose.public_jwk(key), "cmds": sorted(cmds), "nbf": 0, "exp": 0}
 
 
 def issue_reset(server: StandIn, **changes: Any) -> str:
     """A factory reset of a stolen machine, or of another if told so."""
-    claims = {"guard": {"waive": "stolen"}, "apr": ["usr_2"], "args": {"scope": "all"}, **changes}
-    return server.issue(FACTORY_RESET, key=RESETTING, **claims)
+    claims = {"guard": {"waive": "stolen"}, "apr": ["usr_2"], "args": {"scope": "all"}}
+    return server.issue(FACTORY_RESET, **{"key": RESETTING, **claims, **changes})

@@ -77,7 +77,7 @@ class StandIn:
             "exp": now + 3600, "jti": new_id("tok"), "cid": cid, "seq": self.seq, "cmd": cmd, "by": "usr_1",
         }  # fmt: skip
         password = changes.pop("password", None)
-        claims |= changes
+        claims |= {name: value for name, value in changes.items() if value is not None}
         if password is not None:
             plaintext = {"cid": cid, "aud": self.tid, "op": claims["op"], "password": password}
             claims["sealed"] = jose.seal({**plaintext, "change_at_next_login": False}, self.open_key, cid)
@@ -111,25 +111,28 @@ class StandIn:
             return status, {}, content
         if path == "enroll":
             return self._enroll(body)
-        if path.startswith("keysets/"):
+        if door == "keysets":
             token = self.keysets.get(int(path.rpartition("/")[2]))
             return (200, {}, token) if token else (404, {}, {"code": "not_found"})
         problem = self._refused(headers.get("authorization", ""))
-        if problem:
-            return problem
-        if path == "enroll/confirm":
+        return problem or self._served(door, method, path, headers, body)
+
+    def _served(
+        self, door: str, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], Any]:
+        if door == "enroll/confirm":
             assert parse_confirm(strict_json(body)) == self.nonce
             if self.unconfirmed:
                 self.sign_key, self.open_key = self.unconfirmed
             self.active, self.unconfirmed = True, None
             return 200, {}, {"state": "active"}
-        if path == "keys/roll":
+        if door == "keys/roll":
             return self._roll(body)
         if door == "recoveries":
             return self._recoveries(method, path, body)
-        if path == "receipts":
+        if door == "receipts":
             return 200, {}, {"results": [self._take(item) for item in strict_json(body)["receipts"]]}
-        if path == "inventory":
+        if door == "inventory":
             self.inventory = strict_json(body)
             parse_inventory(self.inventory)
             return 204, {}, None

@@ -127,13 +127,18 @@ def publish_three(machine: Machine, server: StandIn) -> None:
 def answer_the_question(machine: Machine, server: StandIn) -> None:
     till, now = machine.till, machine.till.present()
     if not till.offline.granted("03", now):
-        question, why = till.offline.begin("03", now)
+        question, _ = till.offline.begin("03", now)
         if not question:
             return
         counter, session = machine.state.offline_counter, ocra.session_of(server.tid, "03")
         assert till.offline.answer("03", ocra.response(bytes(32), counter, question, session), now) == "ok"
     till.offline.change("03", "482917", now)
     machine.client.step()
+
+
+def order_during_a_sale(machine: Machine, server: StandIn) -> None:
+    machine.till.set_busy(True)
+    server.issue(op="03", password="482917")
 
 
 def withdraw(machine: Machine, server: StandIn) -> None:
@@ -162,7 +167,9 @@ CHAPTERS = {
         begin=begin_pairing_again,
         round=pair_again,
         over=lambda machine, server: (
-            not machine.state.pairing and bool(said(server)) and server.sign_key["x"] == machine.state.sign_key["x"]
+            not machine.state.pairing
+            and bool(said(server))
+            and server.sign_key["x"] == machine.state.sign_key["x"]
         ),
     ),
     "a reset and the sign-on after it": Chapter(
@@ -206,9 +213,7 @@ CHAPTERS = {
         over=lambda machine, server: any(claims["sub"] == "offline" for claims in server.receipts.values()),
     ),
     "a withdrawal of what waits": Chapter(
-        begin=lambda machine, server: (
-            machine.till.set_busy(True), server.issue(op="03", password="482917"),
-        ),
+        begin=order_during_a_sale,
         round=withdraw,
         over=lambda machine, server: bool(said(server)),
     ),
