@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from portal.audit import Tag
 from portal.models import AuditEvent
 from terminals import enrollment, issuer, jose, pairing, pairing_codes
-from terminals.models import Command, PairingCode, Terminal
+from terminals.models import Command, PairingCode, Terminal, TerminalAlert, TerminalStatus
 from terminals.protocol import TYP_KEYSET, ProtocolError
 from tests.cast import make_terminal
 from tests.portal.parallel import in_parallel
@@ -191,6 +191,87 @@ class TestAgain:
         command = reset(Unit().pair(new_code(terminal).code))
         Unit().pair(new_code(terminal).code)
         assert fresh(command).reason == "key_changed"
+
+
+class TestStartingOver:
+    def paired(self, terminal: Terminal, **changes: Any) -> Terminal:
+        """Pair a unit that says this of itself."""
+        unit = Unit()
+        assert unit.confirm(unit.enroll(new_code(terminal).code, **changes)).status_code == 200
+        return Terminal.objects.get(pk=terminal.pk)
+
+    def test_facts_go_and_history_stays(self, terminal: Terminal) -> None:
+        command = delivered(Unit().pair(new_code(terminal).code))
+        TerminalStatus.objects.create(terminal=terminal, battery=3, inventory={"operators": []})
+        Terminal.objects.update(tampered_at=timezone.now(), offline_counter=41, previous_sign_kid="x" * 16)
+        now = self.paired(terminal, fw="5.0.0")
+        assert not TerminalStatus.objects.exists() and now.tampered_at is None
+        assert (now.firmware, now.offline_counter, now.previous_sign_kid) == ("5.0.0", 0, None)
+        assert Command.objects.filter(pk=command.pk).exists() and now.operators.count() == 5
+
+    def test_what_an_unproved_unit_says_is_not_believed_yet(self, terminal: Terminal) -> None:
+        before = self.paired(terminal)
+        Unit().enroll(new_code(terminal).code, fw="6.6.6", cap={"keypad": "full", "cmds": []})
+        now = Terminal.objects.get()
+        assert (now.firmware, now.capabilities) == (before.firmware, before.capabilities)
+
+    def test_a_unit_that_never_came_back_is_forgotten_after_a_day(self, terminal: Terminal) -> None:
+        unit = Unit()
+        answer = unit.enroll(new_code(terminal).code)
+        assert enrollment.expire_due(timezone.now()) == 0
+        PairingCode.objects.update(used_at=timezone.now() - timedelta(hours=25))
+        assert enrollment.expire_due(timezone.now()) == 1
+        assert Terminal.objects.get().state == Terminal.State.NEW
+        assert unit.confirm(answer).status_code == 401
+        assert Unit().pair(new_code(terminal).code).terminal.pk == terminal.pk
+
+    def test_a_paired_one_stays_paired_when_another_unit_never_came_back(self, terminal: Terminal) -> None:
+        old = Unit().pair(new_code(terminal).code)
+        Unit().enroll(new_code(terminal).code)
+        enrollment.expire_due(timezone.now() + timedelta(hours=25))
+        now = Terminal.objects.get()
+        assert (now.state, now.sign_kid, now.pending_sign_kid) == ("active", jose.kid16(old.sign_key), None)
+
+
+class TestSerial:
+    def test_another_serial_than_on_record_is_an_alert_until_the_right_one_comes(
+        self, terminal: Terminal
+    ) -> None:
+        start = TestStartingOver().paired
+        hw = {"vendor": "Rekey", "model": "RK-100", "serial": "RK-OTHER"}
+        start(terminal, hw=hw)
+        start(terminal, hw=hw)
+        alert = TerminalAlert.objects.get()
+        assert (alert.kind, alert.count, alert.cleared_at) == ("serial_differs", 2, None)
+        assert alert.facts == {"reported": "RK-OTHER", "on_record": terminal.serial}
+        start(terminal, hw=hw | {"serial": f" {terminal.serial.lower()}"})
+        assert TerminalAlert.objects.get().cleared_by == "server"
+
+
+class TestManyAtOnce:
+    def test_a_hundred_tills_of_one_shop_are_paired_within_the_limits(
+        self, terminal: Terminal, settings: Settings
+    ) -> None:
+        settings.REKEY_LIMITS = {"pairing": "5/hour", "pairing-overall": "5/hour"}
+        for _ in range(12):
+            assert Unit().enroll(new_code(terminal).code).status_code == 201
+        wrong = [Unit().enroll("BBB-BBB-BBB").status_code for _ in range(6)]
+        assert wrong == [401] * 5 + [429]
+
+    def test_codes_that_share_a_selector_pair_each_its_own_terminal(
+        self, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        draw = pairing._draw
+        monkeypatch.setattr(
+            pairing, "_draw", lambda alphabet, length: alphabet[:3] if length == 3 else draw(alphabet, length)
+        )
+        others = [make_terminal() for _ in range(3)]
+        codes = {each.pk: new_code(each) for each in (terminal, *others)}
+        assert Unit().enroll(wrong_secret(codes[terminal.pk].code)).status_code == 401
+        assert set(PairingCode.objects.values_list("failures", flat=True)) == {1}
+        for pk, code in codes.items():
+            assert Unit().pair(code.digits).terminal.pk == pk
+        assert set(PairingCode.objects.values_list("failures", flat=True)) == {2}
 
 
 def test_no_code_without_issuer_keys(db: None) -> None:
