@@ -18,13 +18,13 @@ from portal.network import address_block, client_address
 from recovery import presence, steps
 from recovery.binding import digest_of
 from recovery.models import Recovery
-from recovery.unlocking import ANSWERED
+from recovery.unlocking import ANSWERED, may_unlock
 
 State = Recovery.State
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 StepView = Callable[Concatenate[HttpRequest, Recovery, P], HttpResponse]
-PEOPLE = ("challenge", "merchant", "terminal__store", "terminal__model", "command__terminal")
+PEOPLE = ("challenge", "merchant", "request", "terminal__store", "terminal__model", "command__terminal")
 
 
 def recovery_of(request: HttpRequest) -> Recovery | None:
@@ -65,11 +65,12 @@ def page_of(recovery: Recovery) -> str:
         return "recovery:match"
     if recovery.reason in presence.STOPPED:
         return "recovery:stopped"
+    unlock = recovery.offline and may_unlock(recovery, timezone.now())
     pages = {
         State.STARTED: "recovery:code",
         State.PROVING: "recovery:code",
         State.PROVED: "recovery:operator" if recovery.terminal_id else "recovery:terminal",
-        State.SETTING: "recovery:password",
+        State.SETTING: "recovery:offline" if unlock else "recovery:password",
         State.DONE: "recovery:offline" if recovery.reason == ANSWERED else "recovery:remembered",
     }
     return pages.get(State(recovery.state), "recovery:expired")

@@ -58,9 +58,13 @@ def authorise(recovery: Recovery, number: str) -> Terminal:
 
 
 def proofs_of(recovery: Recovery) -> frozenset[str]:
-    """The proofs that this recovery has given, as the row says."""
-    given = {gates.SMS: recovery.proved_at, gates.POSSESSION: recovery.possession_at}
-    return frozenset(proof for proof, at in given.items() if at is not None)
+    """The proofs that this recovery has given, as the row says; possession is of one unit only."""
+    asked_at = recovery.request.terminal_id if recovery.request else None
+    given = {
+        gates.SMS: recovery.proved_at is not None,
+        gates.POSSESSION: recovery.possession_at is not None and asked_at == recovery.terminal_id,
+    }
+    return frozenset(proof for proof, yes in given.items() if yes)
 
 
 def _asker_is_welcome(recovery: Recovery) -> bool:

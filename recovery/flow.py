@@ -34,7 +34,7 @@ State = Recovery.State
 PURPOSE = "recovery"
 # Why a password that was set did not come into force, where setting another one can help.
 SET_AGAIN = frozenset(
-    {"key_changed", "policy_rejected", "open_failed", "inner_mismatch", "wrong_key", "expired"}
+    {"key_changed", "swapped", "policy_rejected", "open_failed", "inner_mismatch", "wrong_key", "expired"}
 )
 
 
@@ -50,6 +50,7 @@ class Asked:
     terminal: Terminal | None = None
     operator_number: str = ""
     user_code_digest: str = ""
+    offline: bool = False
 
     @property
     def door(self) -> str:
@@ -95,6 +96,7 @@ def _create(asked: Asked, token: str) -> Recovery:
         operator_number=asked.operator_number,
         user_code_digest=asked.user_code_digest,
         door=asked.door,
+        offline=asked.offline,
         expires_at=timezone.now() + LIFE,
     )
     recovery.challenge = challenges.open_challenge(PURPOSE, _subject(recovery), asked.phone)
@@ -302,14 +304,18 @@ def may_set_again(recovery: Recovery, now: datetime) -> bool:
 
 
 def set_again(recovery: Recovery) -> None:
-    """Go back to choosing a password with the same proof. Raises OutOfStep when it is too old, or useless."""
-    now = timezone.now()
+    """Go back to choosing a password with the same proof, for the unit that stands there now.
+
+    Raises OutOfStep when the proof is too old, or another password would not help.
+    """
+    now, till = timezone.now(), recovery.terminal
     if not may_set_again(recovery, now):
         raise OutOfStep
     step(
         recovery,
         State.FAILED,
         state=State.SETTING,
+        terminal=till.replaced_by or till if till else None,
         reason="",
         command=None,
         dispatched_at=None,

@@ -63,6 +63,8 @@ class Recovery(models.Model):
     )
     # What somebody typed or scanned from a terminal's screen; kept as its keyed digest.
     user_code_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    # The owner said from the start that the terminal has no network.
+    offline = models.BooleanField(default=False, editable=False)
     # Where it was started at a terminal: the request shown there, and when the match number was confirmed.
     request = models.OneToOneField(
         "terminals.RecoveryRequest", null=True, blank=True, on_delete=models.PROTECT, editable=False

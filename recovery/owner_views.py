@@ -17,13 +17,19 @@ from recovery.access import remember
 from recovery.binding import new_token
 from terminals.health import health
 from terminals.models import Operator, Terminal
+from terminals.offline import possible
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @owner_required
-def start_signed_in(request: HttpRequest, pk: str, number: str = "") -> HttpResponse:
-    """Ask before a code is sent to the registered phone, then send it. Others' terminals are 404."""
+def start_signed_in(
+    request: HttpRequest, pk: str, number: str = "", *, offline: bool = False
+) -> HttpResponse:
+    """Ask before a code is sent to the registered phone, then send it. Others' terminals are 404.
+
+    `offline`: the terminal has no network, so its digits are asked at the end instead of a password.
+    """
     owner = request.user
     assert isinstance(owner, User) and owner.merchant is not None
     merchant = owner.merchant
@@ -39,6 +45,7 @@ def start_signed_in(request: HttpRequest, pk: str, number: str = "") -> HttpResp
             user=owner,
             terminal=till,
             operator_number=number,
+            offline=offline,
         )
         token = new_token()
         flow.start(asked, token)
@@ -48,6 +55,8 @@ def start_signed_in(request: HttpRequest, pk: str, number: str = "") -> HttpResp
     context = {
         "terminal": till,
         "operator": operator,
+        "offline": offline,
+        "can_unlock": possible(till),
         "health": health(till, timezone.now()),
         "masked_phone": merchant.masked_phone,
     }

@@ -45,6 +45,12 @@ urlpatterns = [
     path("expired", views.expired, name="expired"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),
+    path(
+        "start/<terminal_id:pk>/offline",
+        owner_views.start_signed_in,
+        {"offline": True},
+        name="start_offline",
+    ),
     path("start/<terminal_id:pk>", owner_views.start_signed_in, name="start_signed_in"),
     path(
         "start/<terminal_id:pk>/<operator_number:number>",

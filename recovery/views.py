@@ -225,7 +225,8 @@ def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
                 return redirect("recovery:refused", number)
             form.add_error("operator", _("Choose an operator of the list."))
         else:
-            return redirect("recovery:password")
+            recovery.refresh_from_db()
+            return redirect(access.page_of(recovery))
     context = {
         "form": form,
         "rows": operator_rows(till, recovery.operator_number, proofs_of(recovery)),

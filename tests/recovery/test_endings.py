@@ -13,8 +13,8 @@ from recovery import access, endings, steps
 from recovery.models import Recovery
 from recovery.status import status_of
 from terminals import commands
-from terminals.models import Command, Operator
-from tests.cast import PairedTill, pair_on_paper
+from terminals.models import Command, Operator, Terminal
+from tests.cast import PairedTill, make_terminal, pair_on_paper
 from tests.recovery.visitor import Visitor, make_shop, texts_to
 
 pytestmark = pytest.mark.django_db
@@ -181,3 +181,17 @@ def test_a_choice_at_the_terminal_is_in_force_only_when_it_was_used(visitor: Vis
     commands.signed_on(Command.objects.get(), now)
     used = status_of(visitor.recovery, now)
     assert (used.phase, used.torn, used.total != "") == ("signed_on", True, True)
+
+
+def test_after_a_swap_the_password_is_set_again_for_the_unit_that_stands_there_now(visitor: Visitor) -> None:
+    old = visitor.dispatch().terminal
+    assert old is not None
+    new = pair_on_paper(make_terminal(store=old.store, name=old.name)).terminal
+    Terminal.objects.filter(pk=old.pk).update(replaced_by=new)
+    Recovery.objects.update(state=Recovery.State.FAILED, reason="swapped")
+    visitor.post("again")
+    recovery = visitor.recovery
+    assert (recovery.state, recovery.terminal, recovery.command) == (Recovery.State.SETTING, new, None)
+    visitor.set_password()
+    command = visitor.recovery.command
+    assert command is not None and command.terminal == new

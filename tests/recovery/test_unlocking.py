@@ -13,7 +13,7 @@ from django.utils import timezone
 from portal.models import AuditEvent, Message
 from recovery import unlocking
 from recovery.models import Recovery
-from terminals import jose, ocra, offline
+from terminals import jose, ocra, offline, requests
 from terminals.models import Command, OfflineUnlock, Terminal
 from tests.cast import PairedTill, make_owner, signed_in
 from tests.recovery.visitor import PHONE, Visitor, make_shop, texts_to
@@ -225,11 +225,31 @@ class TestTheOwnersWay:
         assert visitor.ask_offline(ocra.make_question(1)).status_code == 200
         assert OfflineUnlock.objects.get().requested_by.startswith("user:")
 
-    def test_possession_and_text_open_the_supervisor_offline_as_well(self, till: PairedTill) -> None:
+    def test_who_says_so_from_the_start_is_asked_for_the_digits_instead_of_a_password(
+        self, till: PairedTill
+    ) -> None:
+        visitor = Visitor(signed_in(make_owner(till.terminal.store.merchant)))
+        assert visitor.client.get(f"/start/{till.terminal.pk}/offline").status_code == 200
+        visitor.client.post(f"/start/{till.terminal.pk}/offline")
+        visitor.worker()
+        assert visitor.post("code", code=visitor.code).url == "/operator"
+        assert visitor.choose().url == "/offline"
+        assert visitor.get("password").status_code == 200
+
+    def test_and_is_told_when_the_terminal_has_no_key_for_it(self, till: PairedTill) -> None:
+        Terminal.objects.update(offline_key="")
+        visitor = Visitor(signed_in(make_owner(till.terminal.store.merchant)))
+        assert "notice--wait" in words(visitor.client.get(f"/start/{till.terminal.pk}/offline"))
+        visitor.client.post(f"/start/{till.terminal.pk}/offline")
+        visitor.worker()
+        visitor.post("code", code=visitor.code)
+        assert visitor.choose().url == "/password"
+
+    def test_phone_and_screen_open_the_supervisor_offline_as_well(self, till: PairedTill) -> None:
+        shown = requests.open_request(till.terminal, "00")
         visitor = Visitor()
-        visitor.prove()
-        visitor.choose()
-        Recovery.objects.update(operator_number="00", possession_at=timezone.now())
+        visitor.prove_at(shown)
+        visitor.post("match", number=shown.match)
         question = ocra.make_question(1)
         assert grouped(answer_of(till, 1, question, "00")) in words(visitor.ask_offline(question))
         assert offline.of_recovery(visitor.recovery.id) is not None

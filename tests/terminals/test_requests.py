@@ -13,7 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from portal.models import AuditEvent
-from terminals import requests
+from terminals import inbox, requests
 from terminals.models import Operator, RecoveryRequest, Terminal
 from terminals.protocol import RECOVERY_LIFETIME
 from tests.cast import PairedTill, make_other_merchant, make_terminal, pair_on_paper
@@ -65,6 +65,21 @@ class TestTheDoor:
         assert not re.search("[0-9]", body["user_code"])
         assert state_at(till, body["rid"]).json() == {"state": "pending"}
         assert AuditEvent.objects.filter(tag="terminals:recovery:asked", subject=body["rid"]).exists()
+
+    def test_the_poll_is_fast_until_it_expires(
+        self, till: PairedTill, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        with django_capture_on_commit_callbacks(execute=True):
+            opened(till)
+        until = inbox.read(till.terminal.id).hurry_until
+        assert abs(until - int(RecoveryRequest.objects.get().expires_at.timestamp())) <= 1
+
+    def test_with_redis_away_it_is_opened_all_the_same(
+        self, till: PairedTill, settings: Any, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        settings.REDIS_URL = "redis://127.0.0.1:9/0"
+        with django_capture_on_commit_callbacks(execute=True):
+            assert opened(till)
 
     def test_neither_code_nor_number_is_kept_as_it_is(self, till: PairedTill) -> None:
         shown = opened(till)
