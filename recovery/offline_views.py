@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -55,7 +56,7 @@ def offline(request: HttpRequest, recovery: Recovery) -> HttpResponse:
 def shown(request: HttpRequest, recovery: Recovery, answer: str) -> HttpResponse:
     """The answer, or only what became of it when the page is looked at again."""
     unlock = unlocking.answered(recovery)
-    context = {
+    context: dict[str, Any] = {
         "answer": f"{answer[:4]} {answer[4:]}" if answer else "",
         "terminal": recovery.terminal,
         "operator": operator_of(recovery),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Path, Router, Status
+from ninja import Router, Status
 
 from terminals import requests, schemas
 from terminals.api.doors import REFUSALS, caller, raw_body
 from terminals.claims import parse_recovery_start
 from terminals.models import RecoveryRequest
-from terminals.protocol import RECOVERY_INTERVAL, RECOVERY_LIFETIME, ProtocolError, strict_json
+from terminals.protocol import RECOVERY_INTERVAL, RECOVERY_LIFETIME, ProtocolError, is_id, strict_json
 
 router = Router()
 
@@ -43,9 +43,11 @@ def start(request: HttpRequest) -> Status[dict[str, str | int]]:
     response={200: schemas.RecoveryState, **REFUSALS},
     summary="What has become of it, for the screen",
 )
-def state(request: HttpRequest, rid: str = Path(..., pattern="^rec_[A-Za-z0-9_-]{16}$")) -> dict[str, str]:
+def state(request: HttpRequest, rid: str) -> dict[str, str]:
     """`pending`, `denied`, `expired`, or `done`: then the command is on its way. Others' are not found."""
-    mine = RecoveryRequest.objects.filter(terminal=caller(request), pk=rid).first()
+    terminal = caller(request)
+    known = is_id(rid, "rec")
+    mine = RecoveryRequest.objects.filter(terminal=terminal, pk=rid).first() if known else None
     if mine is None:
         raise ProtocolError("not_found")
     return {"state": requests.wire_state(mine, timezone.now())}

@@ -71,7 +71,7 @@ class TestTheWayThrough:
 
     def test_the_code_can_be_typed_instead_of_scanned(self, visitor: Visitor, till: PairedTill) -> None:
         shown = show(till)
-        answer = visitor.post("user_code", code=shown.user_code.lower())
+        answer: Any = visitor.post("user_code", code=shown.user_code.lower())
         assert answer.url == f"/t/{shown.user_code.replace('-', '')}"
         assert shown.user_code in words(visitor.client.get(answer.url))
 
@@ -86,7 +86,8 @@ class TestTheWayThrough:
     def test_an_address_that_holds_no_code_leads_to_the_page_that_asks(
         self, visitor: Visitor, address: str
     ) -> None:
-        assert visitor.client.get(address).url == "/t"
+        answer: Any = visitor.client.get(address)
+        assert answer.url == "/t"
 
     @pytest.mark.parametrize("address", ["/t/%00", "/t/BCDF1HJK", "/t/BCDFGHJKL"])
     def test_an_address_of_another_shape_is_not_there(self, visitor: Visitor, address: str) -> None:
