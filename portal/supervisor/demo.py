@@ -69,4 +69,5 @@ class Demo:
   收银终端 · the till: {terminal["name"]} {terminal["number"]}, its screen and a sign-on:
       .venv/bin/python -m terminals.simulator screen --state {till}
       .venv/bin/python -m terminals.simulator signon --state {till} {example["number"]} {example["password"]}
+      这是终端首次启动时的密码 · that is the password of its first start, until you reset it
 """
