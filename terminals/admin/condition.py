@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -15,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from terminals.condition import condition
 from terminals.health import overdue
 from terminals.models import Terminal
+
+VERSION = re.compile(r"[0-9A-Za-z_-]{1,20}(?:\.[0-9A-Za-z_-]{1,20}){0,5}")
 
 
 def concerns(terminal: Terminal) -> SafeString | str:
@@ -28,6 +32,29 @@ def facts(terminal: Terminal) -> SafeString | str:
     """Battery, network, firmware and the like."""
     known = ((fact["label"], fact["value"]) for fact in condition(terminal, timezone.now()).facts)
     return format_html_join("", "<p>{}: {}</p>", known) or "–"
+
+
+class FirmwareForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A terminal model, its firmware list written as people write lists."""
+
+    supported_firmware = forms.CharField(
+        label=_("supported firmware"),
+        required=False,
+        max_length=400,
+        help_text=_("Beginnings of version numbers, separated by commas, such as 4.2, 4.3. Empty: any."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["supported_firmware"] = ", ".join(map(str, self.instance.supported_firmware or ()))
+
+    def clean_supported_firmware(self) -> list[str]:
+        """The list, each beginning a version number."""
+        typed = str(self.cleaned_data["supported_firmware"]).replace("，", ",")
+        beginnings = [part.strip() for part in typed.split(",") if part.strip()]
+        if not all(VERSION.fullmatch(beginning) for beginning in beginnings):
+            raise forms.ValidationError(_("Write version numbers such as 4.2, separated by commas."))
+        return beginnings
 
 
 class OverdueFilter(admin.SimpleListFilter):

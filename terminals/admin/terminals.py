@@ -18,7 +18,7 @@ from portal.kept import Kept
 from portal.templatetags.rekey import ago
 from terminals import issuer, overview, pairing_codes
 from terminals.admin import condition
-from terminals.admin.condition import OpenedFilter, OverdueFilter
+from terminals.admin.condition import FirmwareForm, OpenedFilter, OverdueFilter
 from terminals.models import Operator, Terminal, TerminalModel
 
 HEALTH = {
@@ -42,6 +42,7 @@ class OperatorInline(Kept, admin.TabularInline):  # type: ignore[type-arg]
 class TerminalModelAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     """Makes of terminal and what they ask of a password."""
 
+    form = FirmwareForm
     list_display = ("__str__", "keypad", "ordinary_min", "ordinary_max", "supported_firmware")
 
 
