@@ -74,6 +74,20 @@ class Request:
     signers: tuple[str, ...]
 
 
+_changes = 0
+
+
+def changes() -> int:
+    """How often this process has changed how keys stand; whoever remembers standings asks."""
+    return _changes
+
+
+def changed() -> None:
+    """Keys stand differently from now on."""
+    global _changes  # noqa: PLW0603 - one number for the process is the point
+    _changes += 1
+
+
 # --- what is published ------------------------------------------------------------------------------------
 
 
@@ -256,6 +270,7 @@ def publish(token: str, by: str = "console") -> Keyset:
             record(Tag.KEYSET_PUBLISHED, actor=by, subject=f"keyset:{claims.ver}")
     except IntegrityError:
         raise NotAccepted(f"keyset {claims.ver} is published already") from None
+    changed()
     log.info("keyset_published", version=claims.ver)
     return published
 

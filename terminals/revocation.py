@@ -41,6 +41,7 @@ def switch(by: str = "console") -> IssuerKey:
         with transaction.atomic():
             if unused.update(activated_at=timezone.now()) == 1:
                 record(Tag.ISSUER_KEY_IN_USE, actor=by, subject=key.kid)
+                issuer.changed()
                 log.info("issuer_key_in_use", kid=key.kid)
                 return key
     raise NoNext("no key is published ahead")
@@ -59,6 +60,7 @@ def revoke(kid: str, by: str = "console") -> int:
         fresh = IssuerKey.objects.filter(pk=kid, revoked_at__isnull=True)
         if fresh.update(revoked_at=timezone.now()) == 1:
             record(Tag.ISSUER_KEY_REVOKED, actor=by, subject=kid)
+            issuer.changed()
             log.critical("issuer_key_revoked", kid=kid)
             _succeed(standing, by)
     suspect()

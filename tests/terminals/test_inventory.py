@@ -1,4 +1,4 @@
-"""What a terminal tells of itself: kept when it is new, compared with the list here, acted upon when grave."""
+"""What a terminal tells of itself: kept when new, compared with the list here, acted upon when grave."""
 
 from __future__ import annotations
 
@@ -123,7 +123,13 @@ class TestWhatIsKept:
         assert inventory.reported(seen(till), timezone.now())["03"]["age_days"] == 0
 
     def test_the_facts_about_the_machine_are_kept(self, till: PairedTill) -> None:
-        more = {"app": "till 7", "battery": 71, "charging": True, "network": "wifi", "unsettled_batch": True}
+        more: dict[str, Any] = {
+            "app": "till 7",
+            "battery": 71,
+            "charging": True,
+            "network": "wifi",
+            "unsettled_batch": True,
+        }
         send(till, report(**more))
         status = TerminalStatus.objects.get()
         assert {name: getattr(status, name) for name in more} == more

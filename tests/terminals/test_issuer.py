@@ -89,9 +89,9 @@ class TestTheFirstKeyset:
         Keyset.objects.create(
             version=1, token=roots.sign(claims, root), root_thumbprint=jose.thumbprint(root)
         )
-        assert signer.choose(LOCK, "trm_" + "A" * 16) == key
+        assert signer.Ring().choose(LOCK, "trm_" + "A" * 16) == key
         with pytest.raises(signer.NoSigningKey):
-            signer.choose(FACTORY_RESET, "trm_" + "A" * 16)
+            signer.Ring().choose(FACTORY_RESET, "trm_" + "A" * 16)
         next_keyset(issuer_keys, rotate=True)
         assert standing("current") == key and standing("next") and standing("current", issuer.RESET)
 
@@ -121,17 +121,17 @@ class TestRotation:
         other = pair_on_paper(make_terminal())
         knows(till, 1)
         knows(other, 2)
-        assert signer.choose(FACTORY_RESET, till.terminal.pk) == old
-        assert signer.choose(FACTORY_RESET, other.terminal.pk) == new
+        assert signer.Ring().choose(FACTORY_RESET, till.terminal.pk) == old
+        assert signer.Ring().choose(FACTORY_RESET, other.terminal.pk) == new
 
     def test_a_terminal_that_never_said_is_served_by_the_key_it_is_likeliest_to_know(
         self, issuer_keys: Path, till: PairedTill
     ) -> None:
         old = standing("current", issuer.RESET)
         next_keyset(issuer_keys, rotate=True)
-        assert signer.choose(FACTORY_RESET, till.terminal.pk) == old
+        assert signer.Ring().choose(FACTORY_RESET, till.terminal.pk) == old
         knows(till, None)
-        assert signer.choose(FACTORY_RESET, till.terminal.pk) == old
+        assert signer.Ring().choose(FACTORY_RESET, till.terminal.pk) == old
 
     def test_the_old_key_signs_for_laggards_for_ninety_days_and_not_longer(
         self, issuer_keys: Path, till: PairedTill, monkeypatch: pytest.MonkeyPatch
@@ -141,9 +141,9 @@ class TestRotation:
         new = standing("current", issuer.RESET)
         knows(till, 1)
         later(89, monkeypatch)
-        assert signer.choose(FACTORY_RESET, till.terminal.pk) == old
+        assert signer.Ring().choose(FACTORY_RESET, till.terminal.pk) == old
         later(2, monkeypatch)
-        assert signer.choose(FACTORY_RESET, till.terminal.pk) == new
+        assert signer.Ring().choose(FACTORY_RESET, till.terminal.pk) == new
 
     @pytest.mark.parametrize(("days", "stays"), [(90 + 7 + 6, True), (90 + 7 + 8, False)])
     def test_the_old_key_stays_listed_until_its_last_token_has_ended_and_a_week_more(
@@ -173,9 +173,9 @@ class TestScopes:
     def test_the_reset_key_signs_nothing_else_and_no_other_signs_a_reset(
         self, issuer_keys: Path, till: PairedTill
     ) -> None:
-        resets = signer.choose(FACTORY_RESET, till.terminal.pk)
+        resets = signer.Ring().choose(FACTORY_RESET, till.terminal.pk)
         for kind in issuer.ORDINARY:
-            assert signer.choose(kind, till.terminal.pk) != resets
+            assert signer.Ring().choose(kind, till.terminal.pk) != resets
         assert resets.commands == [FACTORY_RESET]
 
     def test_without_the_reset_keys_file_other_commands_go_out_all_the_same(
@@ -290,7 +290,7 @@ class TestEmergency:
         for _ in range(2):
             revocation.revoke(standing("current").kid)
         with pytest.raises(signer.NoSigningKey):
-            signer.choose(LOCK, till.terminal.pk)
+            signer.Ring().choose(LOCK, till.terminal.pk)
         with pytest.raises(revocation.NoNext):
             revocation.switch()
         next_keyset(issuer_keys)
@@ -411,8 +411,8 @@ def test_signing_looks_once_at_the_keys_and_once_at_the_terminal_when_there_is_a
 ) -> None:
     assert configured.REKEY_ISSUER_KEY_FILE
     with django_assert_num_queries(1):
-        signer.choose(LOCK, till.terminal.pk)
+        signer.Ring().choose(LOCK, till.terminal.pk)
     next_keyset(issuer_keys, rotate=True)
     with django_assert_num_queries(2):
-        signer.choose(LOCK, till.terminal.pk)
+        signer.Ring().choose(LOCK, till.terminal.pk)
     assert Command.objects.count() == 0
