@@ -100,7 +100,11 @@ class Caller:
             self.forget()
             if not stale:
                 raise
-        return send()
+        try:
+            return send()
+        except Problem:
+            self.forget()
+            raise
 
     def at_the_right_time(self, send: Callable[[], Answer]) -> Answer:
         """Send; if the server finds our clock off, correct it in memory and send once more."""

@@ -29,8 +29,10 @@ _SLICE: Final = 0.5
 _UNWELCOME: Final = ("revoked", "quarantined")
 # The pairing is over and cannot be finished; what was in force before it stays so.
 _PAIRING_OVER: Final = ("conflict", "key_in_use", "gone", "not_found")
-# Our own fault or not served: asking again would not help, and the poll must not wait for it.
-_ASIDE: Final = (400, 403, 404, 405, 413, 422)
+# Our own fault or not served: asking again would not help.
+_HOPELESS: Final = (400, 403, 404, 405, 413, 422)
+# The next request would be answered just the same.
+_FOR_ALL: Final = (401, 429)
 
 
 class Client:
@@ -191,8 +193,7 @@ class Client:
             self.confirm()
         if self.till.store.load().status != "active":
             raise Unreachable("not paired")
-        if self.roll.step():
-            self._etag = ""
+        self.aside(self._roll_keys)
         if self._restarted() or self._wiped():
             return self.pace.gap(self.clock(), self._cap)
         self.aside(self.flush_receipts)
@@ -205,12 +206,16 @@ class Client:
             return self.pace.pause(self.clock(), self._cap)
         return self._poll_and_obey()
 
+    def _roll_keys(self) -> None:
+        if self.roll.step():
+            self._etag = ""
+
     def aside(self, action: Callable[[], None]) -> None:
         """Do it; if the server will not have it, the poll goes on all the same."""
         try:
             action()
         except Problem as problem:
-            if problem.status not in _ASIDE or problem.code == "revoked":
+            if problem.status in _FOR_ALL or problem.code == "revoked":
                 raise
             self._say(f"refused: {problem}")
 
@@ -351,13 +356,14 @@ class Client:
         worth = condition.worth_telling(facts)
         if worth == self._inventory_sent and self.clock() < self._inventory_due:
             return
-        self._inventory_sent, self._inventory_due = worth, self.clock() + condition.INVENTORY_EVERY
+        who = identity_of(self.till.store.load())
         try:
-            who = identity_of(self.till.store.load())
             self.caller.call(who, "PUT", "inventory", {"inventory": facts})
-        except Unreachable:
-            self._inventory_sent = {}
-            raise
+        except Problem as problem:
+            if problem.status not in _HOPELESS:
+                raise
+            self._say(f"refused: {problem}")
+        self._inventory_sent, self._inventory_due = worth, self.clock() + condition.INVENTORY_EVERY
 
     def inventory(self) -> dict[str, Any]:
         """Who is on this machine and how they and it are; never a password or a hash."""
