@@ -226,52 +226,47 @@ class StandIn:
         return 200, {**pace, "ETag": etag}, {"tokens": self.tokens[:4], "more": len(self.tokens) > 4}
 
 
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    stand_in: StandIn
+
+    def setup(self) -> None:
+        self.stand_in.connections += 1
+        super().setup()
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.removeprefix("/terminal/v1/").partition("?")[0]
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        status, extra, content = self.stand_in.answer(self.command, path, headers, body)
+        if path in self.stand_in.lose:
+            self.stand_in.lose.remove(path)
+            self.close_connection = True
+            return
+        is_text = isinstance(content, str)
+        raw = content.encode() if is_text else b"" if content is None else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/jose" if is_text else "application/json")
+        for name, value in extra.items():
+            self.send_header(name, value)
+        if status not in (204, 304):
+            self.send_header("Content-Length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    do_GET = do_POST = do_PUT = _serve
+
+    def log_message(self, *_args: object) -> None:
+        """Be quiet."""
+
+
 @contextmanager
 def serving() -> Iterator[StandIn]:
     """A stand-in on a free loopback port."""
     stand_in = StandIn()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            stand_in.connections += 1
-            super().setup()
-
-        def _serve(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = self.path.removeprefix("/terminal/v1/").partition("?")[0]
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, extra, content = stand_in.answer(self.command, path, headers, body)
-            if path in stand_in.lose:
-                stand_in.lose.remove(path)
-                self.close_connection = True
-                return
-            raw = (
-                b""
-                if content is None
-                else content.encode()
-                if isinstance(content, str)
-                else json.dumps(content).encode()
-            )
-            self.send_response(status)
-            self.send_header(
-                "Content-Type", "application/jose" if isinstance(content, str) else "application/json"
-            )
-            for name, value in extra.items():
-                self.send_header(name, value)
-            if status not in (204, 304):
-                self.send_header("Content-Length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        do_GET = do_POST = do_PUT = _serve
-
-        def log_message(self, *_args: object) -> None:
-            """Be quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    handler = type("Handler", (_Handler,), {"stand_in": stand_in})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     stand_in.origin = f"http://127.0.0.1:{server.server_port}"
