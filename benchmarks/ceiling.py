@@ -20,6 +20,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+GET = bytes(hiredis.pack_command(("GET", "ceiling")))
+
+
 class Pipeline(asyncio.Protocol):
     """One connection to Redis that answers in the order it was asked."""
 
@@ -40,13 +43,17 @@ class Pipeline(asyncio.Protocol):
         while (answer := self._reader.gets()) is not False:
             self._waiting.popleft().set_result(answer)
 
-    def get(self, key: bytes) -> asyncio.Future[Any]:
-        """The value of a key, or None."""
+    def ask(self, *words: str) -> asyncio.Future[Any]:
+        """The answer to any command."""
+        return self.send(bytes(hiredis.pack_command(words)))
+
+    def send(self, packed: bytes) -> asyncio.Future[Any]:
+        """The answer to a command as it travels."""
         future = self._loop.create_future()
         self._waiting.append(future)
         if not self._out:
             self._loop.call_soon(self._flush)
-        self._out.append(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key))
+        self._out.append(packed)
         return future
 
     def _flush(self) -> None:
@@ -75,7 +82,7 @@ class _Ceiling:
             await self._live(receive, send)
             return
         assert self.redis is not None
-        await self.redis.get(b"ceiling")
+        await self.redis.send(GET)
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 

@@ -47,7 +47,6 @@ class Held:
 
 def measure(rig: Rig, scale: Scale, rounds: int) -> Outcome:
     """One process with nothing else to do holds them all."""
-    machine.raise_file_limit(2 * scale.held + 1000)
     units = rig.fleet(scale.held)
     server = rig.serve("held")
     rig.start("bare-hop", rigs.python("benchmarks.bare_hop"), rig.cores.server)
@@ -148,7 +147,9 @@ def _arriving(rig: Rig, held: Held, rounds: int, scale: Scale, outcome: Outcome)
         )
     )
     rows = [[name, *_spread(values)] for name, values in (("push → response", pushes), ("bare hop", hops))]
-    outcome.tables.append(Table("Pushes (figure 5), one at a time", ("what", "p50 ms", "p90 ms", "p99 ms"), rows))
+    outcome.tables.append(
+        Table("Pushes (figure 5), one at a time", ("what", "p50 ms", "p90 ms", "p99 ms"), rows)
+    )
 
 
 def _spread(values: Sequence[float]) -> list[str]:

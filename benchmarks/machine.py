@@ -106,13 +106,15 @@ class Usage:
     foreign: float
 
 
-def raise_file_limit(wanted: int) -> int:
-    """Allow this process and its children so many open files; returns how many are allowed now."""
+def raise_file_limit(wanted: int) -> None:
+    """Allow this process and its children so many open files. Raises OSError where that is not allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise OSError(
+            f"{wanted} open files are needed and {hard} allowed: raise the hard limit (ulimit -Hn)."
+        )
     if soft < wanted:
-        hard = max(hard, wanted) if os.geteuid() == 0 else hard
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def describe() -> list[tuple[str, str]]:

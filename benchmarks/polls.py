@@ -97,7 +97,7 @@ def _window(rig: Rig, contender: Contender, seconds: float) -> Window:
     requests, server = contender.requests(), contender.server
     pids = (server.pid, rig.redis_pid)
     if contender.endless:
-        _drive(server, rotating(requests), WARM_S)
+        _drive(server, rotating(requests), min(WARM_S, seconds))
         window = _drive(server, rotating(requests), seconds, *pids)
     else:
         window = _drive(server, requests, PATIENCE_S, *pids)
@@ -153,6 +153,10 @@ def _judge(rig: Rig, windows: dict[str, list[Window]], pids: dict[str, int]) -> 
 
 
 def _row(rig: Rig, name: str, windows: list[Window], pid: int, share: float) -> list[str]:
+    def busy(window: Window) -> float:
+        """How much of the load's core is in use; near 1 it would be what limits."""
+        return (window.usage.own + window.usage.of[rig.redis_pid]) / window.usage.seconds
+
     return [
         name,
         number(middle(windows, lambda w: w.rate)),
@@ -162,7 +166,7 @@ def _row(rig: Rig, name: str, windows: list[Window], pid: int, share: float) -> 
         number(middle(windows, lambda w: w.ms(0.99))),
         number(middle(windows, lambda w: w.per_request_us(rig.redis_pid))),
         number(middle(windows, lambda w: w.usage.own / w.count * 1e6)),
-        f"{100 * middle(windows, lambda w: (w.usage.own + w.usage.of[rig.redis_pid]) / w.usage.seconds):.0f} %",
+        f"{100 * middle(windows, busy):.0f} %",
         number(max(w.usage.foreign for w in windows)),
     ]
 

@@ -30,16 +30,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def running() -> Iterator[str]:
-    """Start a fresh server and yield its DATABASE_URL; stop and forget it afterwards."""
-    with tempfile.TemporaryDirectory(prefix="rekey-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        data = Path(folder) / "data"
-        data.mkdir()
+def running(kept: Path | None = None, options: str = "") -> Iterator[str]:
+    """Start a server and yield its DATABASE_URL; stop it afterwards, and forget it unless it has a folder.
+
+    `options` go to the server besides ours.
+    """
+    with tempfile.TemporaryDirectory(prefix="rekey-pg-", ignore_cleanup_errors=True) as passing:
+        folder = kept or Path(passing)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+        data = folder / "data"
+        data.mkdir(exist_ok=True)
         server = get_server(data, cleanup_mode="stop")
         server.stop()  # it listens on a socket only; ours speaks TCP, as a deployment does
         port = free_port()
-        listen = f"-h 127.0.0.1 -p {port} -k {data} {FAST}"
+        listen = f"-h 127.0.0.1 -p {port} -k {data} {FAST} {options}"
 
         def control(*arguments: str) -> None:
             pgexec(
@@ -53,4 +58,4 @@ def running() -> Iterator[str]:
         try:
             yield f"postgres://postgres@127.0.0.1:{port}/postgres"
         finally:
-            control("-m", "immediate", "stop")
+            control("-m", "fast" if kept else "immediate", "stop")
