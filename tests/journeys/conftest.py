@@ -21,7 +21,8 @@ FLAGS = [
 ]
 # One address and one phone walk here many times a minute.
 BUSY = "identify code support sign-in sms-per-phone sms-per-merchant sms-per-block sms-per-address "
-BUSY += "sms-overall sign-in-sms-per-phone tickets-per-phone"
+BUSY += "sms-overall sign-in-sms-per-phone tickets-per-phone user-code recoveries-per-terminal "
+BUSY += "offline-challenges-per-terminal offline-answers-per-terminal"
 LIMITS = ",".join(f"{name}=10000/hour" for name in BUSY.split())
 STATIC = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 
@@ -55,6 +56,7 @@ def start_till(world: World) -> World:
     command = parts.simulator(world.stack.origin, world.till, terminal["serial"])
     command += ["--pairing-code", code, "--operators-file", str(operators)]
     world.stack.start("till", command)
+    world.wait_until_paired()
     return world
 
 

@@ -44,24 +44,45 @@ class World:
 
     def sign_on(self, number: str, password: str) -> bool:
         """Whether the till lets this operator in."""
-        command = [
-            sys.executable,
-            "-m",
-            "terminals.simulator",
-            "signon",
-            "--state",
-            str(self.till),
-            number,
-            "-",
-        ]
-        done = subprocess.run(command, input=password, text=True, cwd=ROOT, check=False, capture_output=True)
-        assert done.returncode in (0, 1), done.stderr
-        return done.returncode == 0
+        return self._stand_at_till("signon", number, "-", typed=password).returncode == 0
 
-    def new_password(self) -> str:
+    def at_till(self, verb: str, *given: str) -> str:
+        """Do something at the till, which has to work; what it says."""
+        done = self._stand_at_till(verb, *given)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    def wait_until_paired(self) -> None:
+        """Wait until the till has its keys."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while "未配对" in self._stand_at_till("screen").stdout:
+            assert time.monotonic() < deadline, self.stack.last_words()
+            time.sleep(0.2)
+
+    def screen_shows(self, pattern: str) -> re.Match[str]:
+        """Wait until the till's screen shows this."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while (found := re.search(pattern, shown := self.at_till("screen"))) is None:
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.2)
+        return found
+
+    def read_at_till(self, pattern: str, verb: str, *given: str) -> re.Match[str]:
+        """Do something at the till and read this from what it says at once."""
+        found = re.search(pattern, said := self.at_till(verb, *given))
+        assert found is not None, said
+        return found
+
+    def _stand_at_till(self, verb: str, *given: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "terminals.simulator", verb, "--state", str(self.till), *given]
+        done = subprocess.run(command, input=typed, text=True, cwd=ROOT, check=False, capture_output=True)
+        assert done.returncode in (0, 1), done.stderr
+        return done
+
+    def new_password(self, least: int = 4) -> str:
         """A password that the rules of the demo's till allow."""
         policy, merchant, terminal = (
-            PasswordPolicy("digits", 4, 6),
+            PasswordPolicy("digits", least, 6),
             self.facts["merchant"],
             self.facts["terminal"],
         )
@@ -180,6 +201,14 @@ class Walker:
         code = self.code_after(self.identify())
         self.send("code", code=code)
         self.at("/operator")
+
+    def wait_until_reported(self) -> None:
+        """Look at the offline page again until the till's receipt is on it."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while self.page.locator("main time").count() < 2:
+            assert time.monotonic() < deadline, self.world.stack.last_words()
+            time.sleep(0.5)
+            self.go("/offline")
 
     def wait_for(self, phase: str) -> None:
         """Stay on the status page until it says so; without scripts it loads itself again."""
