@@ -67,7 +67,7 @@ def _read(token: bytes) -> tuple[EnrollClaims, jose.Jwk]:
 
 
 def _match(typed: str, address_block: str) -> PairingCode:
-    """The code that was meant, under limits on failures: a hundred tills of one shop may be paired at once."""
+    """The code that was meant, under limits on failures: a hundred tills of a shop may be paired at once."""
     if shielded("pairing", address_block) or not take("pairing-overall", "all").ok:
         raise ProtocolError("slow_down", retry_after=SLOW_DOWN_S)
     try:
@@ -151,7 +151,7 @@ def differing_serials(terminal: Terminal) -> list[TerminalAlert]:
 
 
 def expire_due(now: datetime) -> int:
-    """Forget units that never proved their second key; how many. Such a unit has to be paired from the start."""
+    """Forget units that never proved their second key; how many. Such a unit has to be paired anew."""
     lately = PairingCode.objects.filter(terminal=OuterRef("pk"), used_at__gt=now - CONFIRM_WITHIN)
     waiting = Terminal.objects.filter(pending_sign_kid__isnull=False, pending_until__isnull=True)
     return sum(

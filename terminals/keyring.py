@@ -32,7 +32,7 @@ KEYLESS: Final[Mapping[str, Any]] = {
 def in_use(sign_key: jose.Jwk, enc_key: jose.Jwk, *, of: str = "") -> bool:
     """Whether one of the keys belongs to a terminal, or to an issuer.
 
-    The terminal `of` may offer again what it offers already, and keep its X25519 key when it changes the other.
+    The terminal `of` may offer again what it offers already, and keep its X25519 key.
     """
     sign, enc = jose.kid16(sign_key), jose.kid16(enc_key)
     others = Terminal.objects.exclude(pk=of)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
@@ -18,7 +21,8 @@ from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME, ProtocolError
 
 WRONG_SECRETS = 5
-DRAWS = 20
+# The best of so many draws is taken.
+DRAWS = 8
 # How many living codes may share a selector; each of them is looked at, and each loses a try to a wrong one.
 SHARED = 8
 CLOSED = (Terminal.State.QUARANTINED, Terminal.State.REVOKED)
@@ -44,36 +48,62 @@ def create_pairing_code(terminal: Terminal, by: str, lifetime: int = PAIRING_LIF
 
     Raises NotPairable, issuer.NoKeyset.
     """
-    if terminal.state in CLOSED:
-        raise NotPairable(terminal.state)
+    return create_pairing_codes([terminal], by, lifetime)[0]
+
+
+def create_pairing_codes(terminals: Sequence[Terminal], by: str, lifetime: int) -> list[IssuedCode]:
+    """A new code for each of the terminals, in their order; all or none. Raises as for one."""
+    for terminal in terminals:
+        if terminal.state in CLOSED:
+            raise NotPairable(terminal.state)
     root = issuer.current_keyset().root_thumbprint
     now = timezone.now()
+    until = now + timedelta(seconds=lifetime)
     with transaction.atomic():
-        revoke_pairing_codes(terminal)
-        new = _draw(now)
-        row = PairingCode.objects.create(
-            terminal=terminal,
-            selector=new.letters.selector,
-            digest=pairing.digest(new.letters.secret, pepper(), new.letters.selector),
-            digits_selector=new.digits.selector,
-            digits_digest=pairing.digest(new.digits.secret, pepper(), new.digits.selector),
-            created_by=by,
-            expires_at=now + timedelta(seconds=lifetime),
-        )
-        record(Tag.PAIRING_ISSUED, actor=by, merchant=terminal.store.merchant, subject=terminal.id)
+        alive(now).filter(terminal__in=terminals).update(revoked_at=now)
+        drawn = _draw(len(terminals), now)
+        rows = [_row(terminal, new, by, until) for terminal, new in zip(terminals, drawn, strict=True)]
+        PairingCode.objects.bulk_create(rows)
+        for terminal in terminals:
+            record(Tag.PAIRING_ISSUED, actor=by, merchant=terminal.store.merchant, subject=terminal.id)
+    return [_issued(row, new, root) for row, new in zip(rows, drawn, strict=True)]
+
+
+def _row(terminal: Terminal, new: pairing.NewCode, by: str, until: datetime) -> PairingCode:
+    return PairingCode(
+        terminal=terminal,
+        selector=new.letters.selector,
+        digest=pairing.digest(new.letters.secret, pepper(), new.letters.selector),
+        digits_selector=new.digits.selector,
+        digits_digest=pairing.digest(new.digits.secret, pepper(), new.digits.selector),
+        created_by=by,
+        expires_at=until,
+    )
+
+
+def _issued(row: PairingCode, new: pairing.NewCode, root: str) -> IssuedCode:
     shown = new.letters.shown()
     qr = pairing.QrText(settings.REKEY_ORIGIN, shown, root)
     return IssuedCode(row.pk, shown, new.digits.shown(), row.expires_at, str(qr))
 
 
-def _draw(now: datetime) -> pairing.NewCode:
-    """A code with selectors of its own if there is one; on a busy day a few codes share one."""
-    for attempt in range(DRAWS):
-        new = pairing.generate()
-        taken = Q(selector=new.letters.selector) | Q(digits_selector=new.digits.selector)
-        if alive(now).filter(taken).count() < (1 if attempt < DRAWS // 2 else SHARED // 2):
-            return new
-    raise RuntimeError("too many pairing codes are alive at once")
+def _draw(count: int, now: datetime) -> list[pairing.NewCode]:
+    """So many codes, with selectors of their own as far as there are any; on a busy day a few share one."""
+    taken: Counter[str] = Counter()
+    for selectors in alive(now).values_list("selector", "digits_selector"):
+        taken.update(selectors)
+    drawn = []
+    for _ in range(count):
+        new = min((pairing.generate() for _ in range(DRAWS)), key=partial(_crowd, taken))
+        if _crowd(taken, new) >= SHARED:
+            raise RuntimeError("too many pairing codes are alive at once")
+        taken.update((new.letters.selector, new.digits.selector))
+        drawn.append(new)
+    return drawn
+
+
+def _crowd(taken: Counter[str], new: pairing.NewCode) -> int:
+    return max(taken[new.letters.selector], taken[new.digits.selector])
 
 
 def alive(now: datetime) -> QuerySet[PairingCode]:

@@ -108,7 +108,7 @@ def release(terminal: Terminal, by: str, why: str) -> bool:
 
 
 def comes_back_as(terminal: Terminal) -> str | None:
-    """Active, for one that was only mislaid; not paired yet, when it has to be paired anew; None for never."""
+    """Active, for one that was mislaid; not paired yet, when it has to be paired anew; None for never."""
     if terminal.state not in pairing_codes.CLOSED or terminal.replaced_by_id is not None:
         return None
     trusted = terminal.state == State.QUARANTINED and terminal.stop_reason not in PAIR_ANEW
@@ -123,7 +123,7 @@ def cut_off_at(terminal: Terminal) -> datetime | None:
 
 
 def revoke_due(now: datetime) -> int:
-    """Revoke what has been stopped for 30 days, or has locked itself a day ago and is to be wiped by nobody."""
+    """Revoke what was stopped 30 days ago, or has locked itself a day ago and is to be wiped by nobody."""
     stopped = Terminal.objects.filter(state=State.QUARANTINED)
     stopped.filter(stopped_at__isnull=True).update(stopped_at=now)
     its = Command.objects.filter(terminal=OuterRef("pk"))

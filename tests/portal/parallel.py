@@ -28,3 +28,13 @@ def in_parallel(times: int, work: Callable[[], T], width: int = 25) -> list[T]:
 
     with ThreadPoolExecutor(min(times, width)) as pool:
         return list(pool.map(one, range(times)))
+
+
+def at_once(*work: Callable[[], T]) -> list[T]:
+    """Run these different things at the same moment, each in a thread of its own; what each returned."""
+    left = list(work)
+
+    def one() -> T:
+        return left.pop()()
+
+    return in_parallel(len(left), one, len(left))

@@ -1,4 +1,4 @@
-"""Key roll: the old key vouches for the new one, a lost answer harms nobody, and one of the two is in force."""
+"""Key roll: the old key vouches for the new one, a lost answer harms nobody, one of them is in force."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Roll:
     def proof(self, **changes: Any) -> str:
         """What the new key says of itself; a change to None removes the claim."""
         enc = jose.public_jwk(self.open_key or self.old.open_key)
-        claims = {"old": jose.kid16(self.old.sign_key), "enc": enc, "aud": audience()}
+        claims: dict[str, Any] = {"old": jose.kid16(self.old.sign_key), "enc": enc, "aud": audience()}
         claims |= {"iat": int(time.time()), "jti": "p" * 16, **changes}
         kept = {name: value for name, value in claims.items() if value is not None}
         return jose.sign(kept, TYP_POSSESSION, self.sign_key, embed_jwk=True)
@@ -189,7 +189,11 @@ class TestWhatWaits:
 
 class TestRefusals:
     def test_a_proof_for_another_key_or_server_is_malformed(self, roll: Roll) -> None:
-        wrongs = [{"old": "A" * 16}, {"aud": "https://elsewhere.example/terminal/v1"}, {"enc": None}]
+        wrongs: list[dict[str, Any]] = [
+            {"old": "A" * 16},
+            {"aud": "https://elsewhere.example/terminal/v1"},
+            {"enc": None},
+        ]
         for wrong in wrongs:
             answer = roll.post(roll.request(proof=roll.proof(**wrong)))
             assert (answer.status_code, answer.json()["code"]) == (400, "malformed"), wrong

@@ -1,8 +1,9 @@
-"""Distrust in stages: stopped at the next poll, cut off by a clock, taken back by a person, each time for good."""
+"""Distrust in stages: stopped at the next poll, cut off by a clock, taken back by a person."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from terminals import commands, delivery, lives, pairing_codes, requests, stoppi
 from terminals.models import Command, RecoveryRequest, Terminal
 from terminals.protocol import LOCK, UNLOCK, ProtocolError
 from tests.cast import PairedTill, make_terminal
-from tests.portal.parallel import in_parallel
+from tests.portal.parallel import at_once, in_parallel
 from tests.terminals.units import Unit
 from tests.terminals.work import delivered, fresh, reset, tokens_in_inbox
 
@@ -207,6 +208,5 @@ class TestRelease:
     def test_release_and_the_clock_at_once_leave_one_of_the_two(self, till: PairedTill) -> None:
         stopping.quarantine(till.terminal, "user:1", Reason.LOST)
         Terminal.objects.update(stopped_at=timezone.now() - days(31))
-        work: list[Any] = [lives.sweep, lambda: stopping.release(till.terminal, "user:2", "found")]
-        in_parallel(2, lambda: work.pop()(), width=2)
+        at_once(lives.sweep, partial(stopping.release, till.terminal, "user:2", "found"))
         assert now_of(till).state in (State.ACTIVE, State.REVOKED, State.NEW)

@@ -1,8 +1,10 @@
-"""A replacement unit: operators come along, what can move moves, the rest is asked for again, all or nothing."""
+"""A replacement unit: operators come along, what can move moves, the rest is asked for again."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from tests.cast import (
     make_terminal,
     payload,
 )
-from tests.portal.parallel import in_parallel
+from tests.portal.parallel import at_once
 from tests.terminals.units import Unit
 from tests.terminals.work import delivered, fresh, reset, tokens_in_inbox
 
@@ -81,7 +83,7 @@ class TestRecords:
         ("facts", "reason"), [({"number": "A0000001"}, "taken"), ({"serial": "RK-TAKEN"}, "taken")]
     )
     def test_anothers_machine_is_not(self, till: PairedTill, facts: dict[str, str], reason: str) -> None:
-        make_terminal(make_other_merchant(), **{"number": "A0000001", "serial": "RK-TAKEN"})
+        make_terminal(make_other_merchant(), number="A0000001", serial="RK-TAKEN")
         with pytest.raises(swap.CannotSwap, match=reason):
             replace(till, **facts)
         assert Terminal.objects.get(pk=till.terminal.pk).state == State.ACTIVE
@@ -178,34 +180,25 @@ class TestRaces:
             old = till if round_ == 0 else pair(make_terminal())
             command = reset(old)
             facts = {"number": f"C000000{round_}", "serial": f"RK-C-{round_}"}
-            work: list[Any] = [
-                lambda c=command: delivery.deliver(c.pk),
-                lambda o=old, f=facts: replace(o, **f),
-            ]
-            in_parallel(2, lambda work=work: work.pop()(), width=2)
+            at_once(partial(delivery.deliver, command.pk), partial(replace, old, **facts))
             assert (fresh(command).state, fresh(command).reason) == (Command.State.EXPIRED, "swapped")
             assert tokens_in_inbox(old.terminal) == []
 
     def test_a_swap_and_a_reset_at_once_end_with_the_reset_told(self, till: PairedTill) -> None:
         def attempt() -> None:
-            try:
+            with suppress(commands.CannotIssue):
                 reset(till)
-            except commands.CannotIssue:
-                pass
 
-        work: list[Any] = [attempt, lambda: replace(till)]
-        in_parallel(2, lambda: work.pop()(), width=2)
+        at_once(attempt, partial(replace, till))
         assert not Command.objects.filter(terminal=till.terminal, state__in=commands.OPEN).exists()
 
     def test_of_two_swaps_at_once_one_succeeds(self, till: PairedTill) -> None:
-        def attempt() -> bool:
+        def attempt(number: int) -> bool:
             try:
-                number = numbers.pop()
                 replace(till, number=f"D000000{number}", serial=f"RK-D-{number}")
             except swap.CannotSwap:
                 return False
             return True
 
-        numbers = [1, 2, 3]
-        assert sorted(in_parallel(3, attempt, width=3)) == [False, False, True]
+        assert sorted(at_once(*(partial(attempt, number) for number in range(3)))) == [False, False, True]
         assert Terminal.objects.filter(serial__startswith="RK-D").count() == 1
