@@ -18,8 +18,10 @@ from django.db.models import F  # noqa: E402
 
 from portal.models import Challenge, Merchant, Message, Store  # noqa: E402
 from recovery.models import Recovery  # noqa: E402
+from terminals import commands as commands_of  # noqa: E402
 from terminals import pairing_codes  # noqa: E402
 from terminals.models import Command, Receipt, Terminal, TerminalModel  # noqa: E402
+from terminals.protocol import SET_CREDENTIAL  # noqa: E402
 from tests import cast  # noqa: E402
 
 
@@ -99,12 +101,35 @@ def challenges(number: str) -> list[dict[str, Any]]:
     ]
 
 
+def pairing_code(terminal: str) -> str:
+    """Another code for a terminal, as it is shown."""
+    return pairing_codes.create_pairing_code(Terminal.objects.get(pk=terminal), "test").code
+
+
+def reset(terminal: str, operator: str) -> str:
+    """Send a terminal a new password for one of its operators; returns the command's id."""
+    wanted: dict[str, Any] = {"sealed_password": "719402", "requested_by": "user:1"}
+    row = Terminal.objects.get(pk=terminal)
+    return commands_of.issue(row, SET_CREDENTIAL, operator_number=operator, **wanted).pk
+
+
 def let_a_minute_pass() -> None:
     """The cool-down of every text is over."""
     Challenge.objects.update(last_sent_at=F("last_sent_at") - timedelta(seconds=61))
 
 
-DOORS = (shops, commands, counts, full_keyboard, owner, rename, challenges, let_a_minute_pass)
+DOORS = (
+    shops,
+    commands,
+    counts,
+    full_keyboard,
+    owner,
+    rename,
+    challenges,
+    pairing_code,
+    reset,
+    let_a_minute_pass,
+)
 VERBS: dict[str, Callable[..., Any]] = {door.__name__: door for door in DOORS}
 
 if __name__ == "__main__":

@@ -38,7 +38,6 @@ from terminals.protocol import (
     TYP_KEYROLL,
     TYP_POSSESSION,
     TYP_RECEIPT,
-    WAIT_MAX,
     ProtocolError,
     new_id,
     strict_json,
@@ -65,8 +64,10 @@ class Pairing(Memory):
         if not self.keysets:
             self.publish(1)
         secret = {"nonce": self.nonce, "offline_key": jose.b64u(self.offline_key)}
-        challenge = jose.seal(secret, self.pending[1], self.tid)
-        return Reply(201, {"tid": self.tid, "keyset": self.keysets[self.version], "challenge": challenge})
+        challenge = jose.seal(secret, self.pending[1], self.false_binding or self.tid)
+        keyset = self.false_keyset or self.keysets[self.version]
+        self.false_binding = self.false_keyset = ""
+        return Reply(201, {"tid": self.tid, "keyset": keyset, "challenge": challenge})
 
     def known_kids(self) -> set[str]:
         """Keys that cannot be registered once more."""
@@ -142,13 +143,23 @@ class Gate(Pairing):
     def authenticate(self, request: Request) -> bool:
         """Whether the caller has confirmed its keys. Raises ProtocolError."""
         try:
-            claims, kid = self.read_bearer(request.bearer)
-        except (jose.JoseError, ProtocolError):
-            raise ProtocolError("invalid_auth") from None
-        self.in_time(claims)
+            kid = self.admitted(request.bearer)
+        except ProtocolError as error:
+            self.gate.append((request, error.code))
+            raise
+        self.gate.append((request, "ok"))
         if self.rolling and kid == jose.kid16(self.rolling[0]):
             (self.sign_key, self.open_key), self.rolling = self.rolling, None
         return not (self.pending and kid == jose.kid16(self.pending[0]))
+
+    def admitted(self, token: str) -> str:
+        """The name of the key that asks. Raises ProtocolError."""
+        try:
+            claims, kid = self.read_bearer(token)
+        except (jose.JoseError, ProtocolError):
+            raise ProtocolError("invalid_auth") from None
+        self.in_time(claims)
+        return kid
 
     def read_bearer(self, token: str) -> tuple[AuthClaims, str]:
         """The claims and the key's name. Raises JoseError or ProtocolError."""
@@ -178,7 +189,7 @@ class Queue(Gate):
 
     def commands(self, request: Request) -> Reply:
         """`GET commands`: at once, or as soon as it differs from what the terminal holds."""
-        wait = self.number(request.query.get("wait", "0"), WAIT_MAX)
+        wait = self.number(request.query.get("wait", "0"), self.hold_most)
         most = max(1, self.number(request.query.get("max", "4"), TOKENS_PER_POLL))
         held = request.headers.get("if-none-match", "")
         with self.changed:
@@ -210,7 +221,14 @@ class Queue(Gate):
     def take_receipts(self, request: Request) -> Reply:
         """`POST receipts`: one result each."""
         batch = parse_receipt_batch(strict_json(self.body(request)))
-        return Reply(200, {"results": [self.take(item) for item in batch]})
+        results = [self.take(item) for item in batch]
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise ProtocolError("internal")
+        if self.short_answers:
+            self.short_answers -= 1
+            results.pop()
+        return Reply(200, {"results": results})
 
     def take(self, item: str) -> dict[str, str]:
         """Judge one receipt."""
@@ -221,6 +239,8 @@ class Queue(Gate):
             self.posted.append((item, "invalid"))
             return {"jti": "", "r": "invalid"}
         result = "invalid" if self.misaddressed(receipt.iss, receipt.aud) else self.result(item, claims)
+        if self.verdicts:
+            result = self.verdicts.popleft()
         self.posted.append((item, result))
         return {"jti": receipt.jti, "r": result}
 
@@ -237,7 +257,11 @@ class Queue(Gate):
         if final:
             self.outcomes[tok] = before or claims["st"]
             with self.changed:
-                self.tokens = [token for token in self.tokens if jose.digest(token) != tok]
+                self.tokens = (
+                    self.tokens
+                    if self.sticky
+                    else [token for token in self.tokens if jose.digest(token) != tok]
+                )
         return "conflict" if final and before not in ("", claims["st"]) else "ok"
 
     def of_ours(self, claims: dict[str, Any]) -> bool:

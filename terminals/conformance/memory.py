@@ -21,6 +21,7 @@ from terminals.protocol import (
     REBOOT,
     TYP_COMMAND,
     TYP_KEYSET,
+    WAIT_MAX,
     ProtocolError,
     new_id,
 )
@@ -98,9 +99,21 @@ class Memory:
         self.clock_offset = 0
         self.pace = {"interval": 3, "jitter": 0, "wait": 0}
         self.fast_until: int | None = None
+        # Polls are held no longer than this, whatever they ask.
+        self.hold_most = WAIT_MAX
         self.requests: list[Request] = []
         self.interrupts: dict[str, deque[Reply]] = {}
         self.changed = threading.Condition()
+        # Every request that came with a bearer, and what was thought of it.
+        self.gate: list[tuple[Request, str]] = []
+        # Tokens stay in the queue whatever is reported of them.
+        self.sticky = False
+        # What is said of receipts instead of the truth, one after the other.
+        self.verdicts: deque[str] = deque()
+        # So many answers to receipts get lost on the way, and so many are one result short.
+        self.lost_answers = self.short_answers = 0
+        # Put into the next answer to an enrollment instead of what belongs there.
+        self.false_keyset = self.false_binding = ""
 
     def now(self) -> int:
         """Unix seconds on this server's clock."""
@@ -113,7 +126,7 @@ class Memory:
 
     # --- keysets ----------------------------------------------------------------------------------------
 
-    def keyset(self, ver: int, **changes: Any) -> dict[str, Any]:
+    def keyset(self, ver: int, /, **changes: Any) -> dict[str, Any]:
         """Claims of a keyset with all of our keys; a change to None removes a member."""
         now = self.now()
         windows = [
@@ -151,7 +164,7 @@ class Memory:
 
     # --- the queue --------------------------------------------------------------------------------------
 
-    def claims(self, cmd: str = "set_credential", **changes: Any) -> dict[str, Any]:
+    def claims(self, cmd: str = "set_credential", /, **changes: Any) -> dict[str, Any]:
         """Claims of a good command with the next number; `password` is sealed into it."""
         now, cid, password = self.now(), new_id("cmd"), changes.pop("password", None)
         claims: dict[str, Any] = {
@@ -163,7 +176,7 @@ class Memory:
             claims["sealed"] = self.seal(claims["cid"], claims["op"], password)
         return {name: value for name, value in claims.items() if value is not None}
 
-    def seal(self, cid: str, op: str, password: str, **changes: Any) -> str:
+    def seal(self, cid: str, op: str, password: str, /, **changes: Any) -> str:
         """A password sealed to the terminal and bound to a command."""
         apv = changes.pop("apv", cid)
         plaintext = {

@@ -34,12 +34,13 @@ def changed(claims: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 def forged(header: object, payload: object, key: Mapping[str, str]) -> str:
     """A token with any header and any payload (bytes as they are), and a signature that fits."""
-    signed = f"{_segment(header)}.{_segment(payload)}"
+    signed = f"{segment(header)}.{segment(payload)}"
     private = Ed25519PrivateKey.from_private_bytes(jose.unb64u(key["d"]))
     return f"{signed}.{jose.b64u(private.sign(signed.encode()))}"
 
 
-def _segment(value: object) -> str:
+def segment(value: object) -> str:
+    """JSON as base64url; bytes as they are."""
     raw = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
     return jose.b64u(raw)
 
