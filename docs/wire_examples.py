@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 ROOM = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOM.parent))
 
-from terminals import jose, protocol  # noqa: E402 - the line above makes it findable
+from terminals import jose, ocra, pairing, protocol  # noqa: E402 - the line above makes it findable
 
 DOCUMENT = ROOM / "terminal-protocol.md"
 ORIGIN = "https://rekey.example"
@@ -59,6 +59,7 @@ def opening_key(fill: int) -> dict[str, str]:
 
 
 ROOT, ISSUER, SIGN, OPEN = signing_key(0x44), signing_key(0x11), signing_key(0x22), opening_key(0x33)
+AHEAD, RESETTER = signing_key(0x12), signing_key(0x13)
 AUDIENCE = ORIGIN + protocol.PATH
 
 ENROLL: dict[str, Any] = {
@@ -69,10 +70,12 @@ ENROLL: dict[str, Any] = {
 KEYSET: dict[str, Any] = {
     "iss": ORIGIN, "ver": 1, "iat": NOW - 86_400, "exp": NOW + 34_560_000,
     "keys": [
-        {
-            "jwk": jose.public_jwk(ISSUER), "cmds": sorted(protocol.KINDS - {protocol.FACTORY_RESET}),
-            "nbf": NOW - 86_400, "exp": NOW + 34_560_000,
-        }
+        {"jwk": jose.public_jwk(key), "cmds": cmds, "nbf": NOW - 86_400, "exp": NOW + 77_673_600}
+        for key, cmds in (
+            (ISSUER, sorted(protocol.KINDS - {protocol.FACTORY_RESET})),
+            (AHEAD, sorted(protocol.KINDS - {protocol.FACTORY_RESET})),
+            (RESETTER, [protocol.FACTORY_RESET]),
+        )
     ],
     "roots": [jose.public_jwk(ROOT)], "revoked": [],
 }  # fmt: skip
@@ -97,6 +100,37 @@ FACTORY_RESET: dict[str, Any] = {
     "cmd": "factory_reset", "by": "user:7", "apr": ["user:9"], "args": {"scope": "all"},
     "guard": {"bk": "backup-2025-12-31", "bk_at": NOW - 7200},
 }  # fmt: skip
+INVENTORY: dict[str, Any] = {
+    "operators": [
+        {"op": "00", "role": "supervisor", "locked": False, "age_days": 12, "tries_left": 5},
+        {"op": "03", "role": "ordinary", "locked": False, "age_days": 40, "tries_left": 5, "weak": "default"},
+    ],
+    "fw": "4.2.1", "app": "checkout 7.3", "battery": 83, "charging": True, "network": "wifi",
+    "unsettled_batch": False, "tamper": False,
+}  # fmt: skip
+
+
+RECOVERY = {
+    "rid": RID, "user_code": "BCDF-GHJK", "verification_uri": f"{ORIGIN}/t",
+    "verification_uri_complete": f"{ORIGIN}/t/BCDFGHJK", "expires_in": protocol.RECOVERY_LIFETIME,
+    "interval": protocol.RECOVERY_INTERVAL, "match": "47",
+}  # fmt: skip
+QUESTION, COUNTER = "0748213951", 107
+
+
+def unlock() -> dict[str, Any]:
+    """A question, what goes into its answer, and the answer."""
+    session = ocra.session_of(TID, "03")
+    answer = ocra.response(jose.unb64u(OFFLINE_KEY), COUNTER, QUESTION, session)
+    return {"counter": COUNTER, "question": QUESTION, "op": "03", "S": session, "answer": answer}
+
+
+def unlock_receipt() -> dict[str, Any]:
+    """Claims of the receipt of that unlock."""
+    return {
+        "iss": TID, "aud": AUDIENCE, "iat": NOW + 90, "jti": "rcp_fedcba9876543210", "sub": protocol.OFFLINE,
+        "oc": COUNTER, "tok": jose.digest(QUESTION), "st": "applied", "at": NOW + 90, "hwm": 42,
+    }  # fmt: skip
 
 
 def receipt(token: str) -> dict[str, Any]:
@@ -141,8 +175,15 @@ def examples() -> dict[str, str]:
         "factory-reset-claims": pretty(FACTORY_RESET),
         "poll-answer": pretty({"tokens": [command], "more": False}),
         "receipt-claims": pretty(receipt(command)),
+        "inventory": pretty({"inventory": INVENTORY}),
         "receipts": pretty({"receipts": [signed]}),
         "receipts-answer": pretty({"results": [{"jti": RCP, "r": "ok"}]}),
+        "recovery": pretty({"op": "03"}),
+        "recovery-answer": pretty(RECOVERY),
+        "recovery-state": pretty({"state": "pending"}),
+        "unlock": pretty(unlock()),
+        "unlock-receipt-claims": pretty(unlock_receipt()),
+        "damm": "\n".join(f"{row}: {' '.join(digits)}" for row, digits in enumerate(pairing.DAMM)),
     }
 
 

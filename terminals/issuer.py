@@ -30,6 +30,9 @@ KEYSET_LIFE: Final = timedelta(days=400)
 LAG: Final = timedelta(days=90)
 KEEP: Final = LAG + timedelta(seconds=TOKEN_LIFETIME_MAX) + timedelta(days=7)
 
+# What terminals read (see `claims.parse_keyset`).
+KEYS_MAX: Final = 16
+
 Scope = tuple[str, ...]
 ORDINARY: Final[Scope] = tuple(sorted(KINDS - {FACTORY_RESET}))
 RESET: Final[Scope] = (FACTORY_RESET,)
@@ -150,7 +153,7 @@ def draft(folder: Path, *, rotate: bool = False, new_roots: Sequence[jose.Jwk] |
     """The keyset that should follow: what is needed still, one key ahead, and with `rotate` new keys.
 
     Key files that are missing are made in `folder`; until the keyset is published nobody uses them. Raises
-    NoKeyset when there is none to follow and no root is named.
+    NoKeyset when there is none to follow and no root is named, NotAccepted for more keys than terminals read.
     """
     newest = Keyset.objects.first()
     trusted = content(newest).roots if newest else ()
@@ -161,6 +164,8 @@ def draft(folder: Path, *, rotate: bool = False, new_roots: Sequence[jose.Jwk] |
     # Oldest first: the order in which they come into use.
     stay = [one for one in reversed(standings()) if newest is not None and one.is_needed(now)]
     added = _new_keys(folder, stay, now, rotate=rotate)
+    if len(stay) + len(added) > KEYS_MAX:
+        raise NotAccepted(f"a keyset lists at most {KEYS_MAX} keys, and all are needed: rotate less often")
     version = newest.version + 1 if newest else 1
     known = {jose.thumbprint(root) for root in trusted}
     signers = [jose.thumbprint(root) for root in listed_roots]

@@ -163,6 +163,15 @@ class TestRotation:
         assert standing("current").expires_at > timezone.now() + timedelta(days=365)
         assert all(len(keyset.token) < 4096 for keyset in Keyset.objects.all())
 
+    def test_too_many_rotations_at_once_are_refused_before_anything_is_signed(
+        self, issuer_keys: Path
+    ) -> None:
+        for _ in range(6):
+            next_keyset(issuer_keys, rotate=True)
+        with pytest.raises(issuer.NotAccepted, match="at most 16 keys"):
+            issuer.draft(issuer_keys, rotate=True)
+        assert issuer.current_keyset().version == 7
+
     def test_a_draft_that_is_never_published_leaves_nothing_behind(self, issuer_keys: Path) -> None:
         drafts = [issuer.draft(issuer_keys, rotate=True).claims["keys"] for _ in range(3)]
         assert [entry["jwk"] for entry in drafts[0]] == [entry["jwk"] for entry in drafts[2]]

@@ -218,6 +218,16 @@ class TestTheRootElsewhere:
         said = [jose.thumbprint(root) for root in issuer.content(issuer.keyset(3)).roots]
         assert said == [issuer.keyset(3).root_thumbprint] != [old]
 
+    def test_more_roots_than_terminals_read_are_refused(
+        self, host: Path, vault: Path, passphrase: Path
+    ) -> None:
+        for name in ("b", "c", "d", "e"):
+            run("newroot", vault / f"{name}.jwk")
+        for name in ("b", "c", "d"):
+            carry(host, vault, passphrase, "roots", "--add", vault / f"{name}.pub")
+        with pytest.raises(CommandError):
+            run("roots", "--add", vault / "e.pub", "--dir", host, "--request", vault / "r.json")
+
     @pytest.mark.parametrize("drop", ["nobody", "all"])
     def test_the_last_root_cannot_be_dropped(self, host: Path, drop: str) -> None:
         thumbprint = Keyset.objects.get().root_thumbprint if drop == "all" else drop

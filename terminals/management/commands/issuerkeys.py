@@ -14,12 +14,13 @@ from django.db.models import Q
 
 from terminals import ceremony, issuer, jose, keyfiles, keyreport, revocation, roots
 from terminals.models import IssuerKey
+from terminals.protocol import ProtocolError
 
 # What the machine with the root does: it has no secrets of an installation, so it cannot pass its checks.
 ELSEWHERE = ("newroot", "sign")
 TROUBLE = (
     ceremony.Unreadable, issuer.NoKeyset, issuer.NotAccepted, roots.CannotOpen, revocation.NoNext,
-    keyfiles.OpenToOthers, OSError,
+    keyfiles.OpenToOthers, ProtocolError, OSError,
 )  # fmt: skip
 
 
