@@ -9,11 +9,14 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.utils.module_loading import import_string
 
+from portal.bodies import bounded
 from portal.checks import insist
+from portal.metrics import registry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
-pages = get_asgi_application()
+pages = bounded(get_asgi_application())
 insist()
+registry.register(import_string(settings.POLL_METRICS)())
 poll: Any = import_string(settings.POLL_APPLICATION)
 
 

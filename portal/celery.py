@@ -48,6 +48,11 @@ ROUTES = {
 # A sweep that could not start before the next one is due has nothing left to do.
 SWEEP = {"expires": 2, "queue": "housekeeping"}
 SCHEDULE = {
+    "terminals-seen": {
+        "task": "terminals.tasks.copy_seen",
+        "schedule": 60.0,
+        "options": {"queue": "housekeeping", "expires": 50},
+    },
     "terminals-sweep": {"task": "terminals.tasks.sweep", "schedule": 2.0, "options": SWEEP},
     "recovery-sweep": {"task": "recovery.tasks.sweep", "schedule": 2.0, "options": SWEEP},
     "limits-sweep": {

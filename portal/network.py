@@ -23,6 +23,13 @@ def client_address(request: HttpRequest) -> str:
     return _parse(hops[-proxies]) if len(hops) >= proxies else UNKNOWN
 
 
+def direct_peer(request: HttpRequest) -> str:
+    """The address at the other end of the connection; "unknown" for whatever came through a proxy."""
+    if "HTTP_X_FORWARDED_FOR" in request.META:
+        return UNKNOWN
+    return _parse(request.META.get("REMOTE_ADDR", ""))
+
+
 def _parse(text: str) -> str:
     try:
         address = ipaddress.ip_address(text)

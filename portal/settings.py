@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -85,6 +86,11 @@ ASGI_APPLICATION = "portal.asgi.application"
 # The terminals' poll is a plain ASGI callable beside Django; named, because portal imports nothing above it.
 POLL_APPLICATION = "terminals.poll.application"
 POLL_PATH = "/terminal/v1/commands"
+# No body is read beyond these: what a terminal may send (protocol §11), and a page with a list of terminals.
+TERMINAL_PREFIX = "/terminal/"
+TERMINAL_BODY_MAX = 32 * 1024
+PAGE_BODY_MAX = 1024 * 1024
+POLL_METRICS = "terminals.poll_metrics.PollCollector"
 TERMINAL_API = "terminals.api.api"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [
@@ -210,6 +216,11 @@ TWILIO_FROM = env.str("TWILIO_FROM", default="")
 TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
 TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
 TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
+
+# ── who may read the numbers of a process at /metrics: networks, asked directly, never through a proxy ──────
+REKEY_METRICS_FROM = [
+    ip_network(network) for network in env.list("REKEY_METRICS_FROM", default=["127.0.0.1/32", "::1/128"])
+]
 
 # ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ──────────
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})

@@ -4,19 +4,21 @@
 sequence numbers start again when a terminal is paired anew.) A generation key tells an empty inbox from a
 lost one: it exists only while every inbox has been complete since it was set, and without it nobody believes
 an empty answer (design D1).
+
+What happens to inboxes is told to the poll processes through one short stream, `rekey:news`: whose inbox
+changed (wake), and whose keys or state changed (evict).
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import redis
-import redis.asyncio
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -24,8 +26,13 @@ from redis.retry import Retry
 from portal.breaker import Breaker, Resting
 
 GENERATION = "rekey:generation"
-WAKE = "rekey:wake"
-EVICT = "rekey:evict"
+NEWS = "rekey:news"
+# So many news are kept for a process that lost its connection; one that missed more forgets all it knew.
+NEWS_KEPT = 4096
+WAKE, EVICT = "wake", "evict"
+# The member of an inbox that is no token: until when (Unix seconds) its terminal should call fast.
+HURRY = "hurry"
+HURRY_S = 900
 # An inbox nobody touches disappears by itself after the longest life of a command.
 KEEP_S = 8 * 24 * 3600
 
@@ -48,10 +55,18 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an inbox holds, in ascending `seq`; `trusted` tells whether emptiness can be believed."""
+    """What an inbox holds, in ascending `seq`; `trusted` tells whether emptiness can be believed.
+
+    `hurry_until` is when (Unix seconds) the terminal may go back to its usual pace.
+    """
 
     items: tuple[Item, ...]
     trusted: bool
+    hurry_until: int = 0
+
+
+EMPTY: Final = Contents((), trusted=True)
+UNTRUSTED: Final = Contents((), trusted=False)
 
 
 def key_of(terminal_id: str) -> str:
@@ -76,7 +91,7 @@ def client() -> redis.Redis:
 
 
 @contextmanager
-def _reachable() -> Iterator[redis.Redis]:
+def reachable() -> Iterator[redis.Redis]:
     """The client, unless Redis failed a moment ago: then whoever asks is spared the wait."""
     try:
         with breaker.guard():
@@ -87,13 +102,27 @@ def _reachable() -> Iterator[redis.Redis]:
 
 def push(terminal_id: str, items: Iterable[Item], *, wake: bool = True) -> None:
     """Put tokens in; again is harmless. Raises InboxUnavailable."""
-    with _reachable() as server:
+    with reachable() as server:
         pipe = server.pipeline(transaction=False)
         for item in items:
             pipe.hset(key_of(terminal_id), item.jti, f"{item.seq} {item.command_id} {item.token}")
         pipe.expire(key_of(terminal_id), KEEP_S)
         if wake:
-            pipe.publish(WAKE, terminal_id)
+            _tell(pipe, WAKE, terminal_id)
+        pipe.execute()
+
+
+def _tell(server: redis.Redis, what: str, terminal_id: str) -> None:
+    server.xadd(NEWS, {what: terminal_id}, maxlen=NEWS_KEPT, approximate=True)
+
+
+def hurry(terminal_id: str, until: int) -> None:
+    """Tell the terminal, with its next answer, to call fast until then (Unix). Raises InboxUnavailable."""
+    with reachable() as server:
+        pipe = server.pipeline(transaction=False)
+        pipe.hset(key_of(terminal_id), HURRY, until)
+        # An inbox with tokens in it lives longer than this, and keeps doing so.
+        pipe.expire(key_of(terminal_id), HURRY_S, nx=True)
         pipe.execute()
 
 
@@ -101,25 +130,25 @@ def drop(terminal_id: str, jtis: Iterable[str]) -> None:
     """Take tokens out; again is harmless. Raises InboxUnavailable."""
     fields = list(jtis)
     if fields:
-        with _reachable() as server:
+        with reachable() as server:
             server.hdel(key_of(terminal_id), *fields)
 
 
 def clear(terminal_id: str) -> None:
     """Empty one inbox. Raises InboxUnavailable."""
-    with _reachable() as server:
+    with reachable() as server:
         server.delete(key_of(terminal_id))
 
 
 def evict(terminal_id: str) -> None:
     """Tell every poll process to forget the terminal's verified bearers. Raises InboxUnavailable."""
-    with _reachable() as server:
-        server.publish(EVICT, terminal_id)
+    with reachable() as server:
+        _tell(server, EVICT, terminal_id)
 
 
 def is_complete() -> bool:
     """Whether the inboxes have been complete since the last rebuild. Raises InboxUnavailable."""
-    with _reachable() as server:
+    with reachable() as server:
         return bool(server.exists(GENERATION))
 
 
@@ -130,10 +159,10 @@ def rebuild(fill: Callable[[], None]) -> bool:
     declared: the next round starts over. Returns whether it was declared; raises InboxUnavailable.
     """
     marker = f"{GENERATION}:{secrets.token_hex(8)}"
-    with _reachable() as server:
+    with reachable() as server:
         server.set(marker, secrets.token_hex(8), ex=REBUILD_S)
     fill()
-    with _reachable() as server:
+    with reachable() as server:
         try:
             server.rename(marker, GENERATION)
         except redis.ResponseError:
@@ -141,67 +170,27 @@ def rebuild(fill: Callable[[], None]) -> bool:
         return bool(server.persist(GENERATION))
 
 
-def _contents(fields: dict[str, str], before: str | None, after: str | None) -> Contents:
-    """What was read; trusted when one and the same generation stood before it and after it."""
-    items = []
-    for jti, value in fields.items():
-        seq, command_id, token = value.split(" ")
-        items.append(Item(jti, int(seq), command_id, token))
-    trusted = before is not None and before == after
-    return Contents(tuple(sorted(items, key=lambda item: item.seq)), trusted)
+def contents_of(fields: Sequence[str], *, trusted: bool) -> Contents:
+    """What HGETALL gave: names and values in turn."""
+    if not fields:
+        return EMPTY if trusted else UNTRUSTED
+    items, hurry_until = [], 0
+    for name, value in zip(fields[::2], fields[1::2], strict=True):
+        if name == HURRY:
+            hurry_until = int(value)
+        else:
+            seq, command_id, token = value.split(" ")
+            items.append(Item(name, int(seq), command_id, token))
+    return Contents(tuple(sorted(items, key=lambda item: item.seq)), trusted, hurry_until)
 
 
 def read(terminal_id: str) -> Contents:
-    """What the inbox holds now. Raises InboxUnavailable."""
-    with _reachable() as server:
+    """What the inbox holds now; the poll has a reader of its own. Raises InboxUnavailable."""
+    with reachable() as server:
         pipe = server.pipeline(transaction=False)
         pipe.get(GENERATION)
         pipe.hgetall(key_of(terminal_id))
         pipe.get(GENERATION)
         before, fields, after = pipe.execute()
-    return _contents(fields, before, after)
-
-
-class Reader:
-    """Reads inboxes for one event loop: all reads of one loop turn leave in one pipeline."""
-
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
-        self.redis = redis.asyncio.Redis.from_url(
-            url, decode_responses=True, socket_connect_timeout=timeout_s, health_check_interval=30
-        )
-        self._waiting: dict[str, asyncio.Future[Contents]] = {}
-        self._flush: asyncio.Task[None] | None = None
-
-    async def read(self, terminal_id: str) -> Contents:
-        """What the inbox holds now. Raises InboxUnavailable, after the time-out at the latest."""
-        future = self._waiting.get(terminal_id)
-        if future is None:
-            future = self._waiting[terminal_id] = asyncio.get_running_loop().create_future()
-            if self._flush is None:
-                self._flush = asyncio.create_task(self._read_waiting())
-        return await asyncio.shield(future)
-
-    async def _read_waiting(self) -> None:
-        self._flush, waiting = None, self._waiting
-        self._waiting = {}
-        try:
-            pipe = self.redis.pipeline(transaction=False)
-            pipe.get(GENERATION)
-            for terminal_id in waiting:
-                pipe.hgetall(key_of(terminal_id))
-            pipe.get(GENERATION)
-            before, *found, after = await asyncio.wait_for(pipe.execute(), self._timeout_s)
-        except (redis.RedisError, OSError, TimeoutError) as error:
-            failure = redis.ConnectionError(type(error).__name__)
-            for future in waiting.values():
-                future.set_exception(failure)
-                future.exception()  # whoever gave up waiting must not leave an unread failure behind
-            return
-        for future, fields in zip(waiting.values(), found, strict=True):
-            if not future.done():
-                future.set_result(_contents(fields, before, after))
-
-    async def close(self) -> None:
-        """Let go of the connections."""
-        await self.redis.aclose()
+    flat = [text for pair in fields.items() for text in pair]
+    return contents_of(flat, trusted=before is not None and before == after)

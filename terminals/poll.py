@@ -3,193 +3,209 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from dataclasses import dataclass, field
-from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from weakref import WeakKeyDictionary
 
 import structlog
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError
 
+from portal.redis_pipe import Pipe, Unreachable
 from terminals import delivery
-from terminals.authentication import Bearer, admit, verify
-from terminals.bearers import BearerCache
-from terminals.headers import parse_telemetry, poll_header
-from terminals.health import INTERVAL_S, JITTER_S, WAIT_S
-from terminals.inbox import Contents, InboxUnavailable, Reader
+from terminals.admission import Admission
+from terminals.bearers import BearerCache, Caller, Pass
+from terminals.clerk import Clerk, Overcrowded, Shared
+from terminals.inbox import EMPTY, UNTRUSTED, Contents
 from terminals.notes import Notes
-from terminals.protocol import (
-    TELEMETRY_MAX,
-    TOKENS_PER_POLL,
-    WAIT_MAX,
-    ProtocolError,
-)
-from terminals.wakeups import Wakeups
+from terminals.pacing import CALM_S, FAST_S, Crowd, Header, pace
+from terminals.protocol import TELEMETRY_MAX, TOKENS_PER_POLL, WAIT_MAX, ProtocolError
+from terminals.reading import Reader
+from terminals.wakeups import SILENCE_S, Held, Wakeups
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
-# How many polls may read the database at once while Redis is away; the rest are asked to come back.
-DATABASE_READS: Final = 4
-RETRY_S: Final = 3
 # An inbox answers within milliseconds; after this long the rows are asked instead.
 READ_S: Final = 0.5
-# While a command is under way the terminal polls fast for this long.
-FAST_S: Final = 120
-# A held poll looks again after this long even if no wake-up came, for wake-ups may be lost.
-RECHECK_S: Final = 5.0
+# So many terminals may wait for the rows at once while Redis is away, and so many are served in a second.
+ROWS_MAX: Final = 400
+ROWS_A_SECOND: Final = 400.0
+
+NO_STORE: Final = (b"cache-control", b"no-store")
+CLOSE: Final = (b"connection", b"close")
+JSON: Final = (b"content-type", b"application/json")
+PROBLEM: Final = (b"content-type", b"application/problem+json")
+NOTHING_MORE: Final = {"type": "http.response.body", "body": b""}
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a terminal asks: how many tokens, how long it may wait, and what it holds already."""
+    """What a terminal asks: how many tokens, and how long it may wait for them."""
 
     wait: int
     most: int
-    etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
-    """Status, body and headers besides those every answer carries."""
+    """Status, headers besides those every answer carries, and body."""
 
     status: int
+    headers: list[Header] = field(default_factory=list)
     body: bytes = b""
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 
 class Poll:
     """One per event loop: connections, caches and notes of a poll process."""
 
     def __init__(self) -> None:
-        self.reader = Reader(settings.REDIS_URL, READ_S)
+        self._loop = asyncio.get_running_loop()
+        self.clerks = Clerk("rekey-reads"), Clerk("rekey-writes")
         self.bearers = BearerCache()
-        self.notes = Notes()
-        self.wakeups = Wakeups(self.reader.redis, self.bearers)
-        self._database = asyncio.Semaphore(DATABASE_READS)
+        self.held = Held()
+        self.pipe = Pipe(settings.REDIS_URL, READ_S)
+        self.news = Pipe(settings.REDIS_URL, SILENCE_S + 1)
+        self.wakeups = Wakeups(self.news, self.held, self.bearers, self._look)
+        self.reader = Reader(self.pipe, self.wakeups.doubt)
+        self.admission = Admission(self.bearers, self.clerks[0])
+        self.notes = Notes(self.pipe, self.clerks[1])
+        self.crowd = Crowd(ROWS_A_SECOND)
+        self.answers: Counter[int] = Counter()
+        self._rows = Shared(self.clerks[0], _rows, ROWS_MAX)
+        self._calm_until = time.monotonic() + CALM_S
 
-    async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """The answer to one poll. Raises ProtocolError."""
-        if scope["method"] != "GET":
-            raise ProtocolError("method_not_allowed")
+    async def answer(self, scope: Scope, receive: Receive) -> Answer | None:
+        """The answer to one poll, None when nobody is there to hear it. Raises ProtocolError."""
         headers = dict(scope["headers"])
-        bearer = await self._authenticate(headers.get(b"authorization", b""))
-        admit(bearer)
-        question = _question(scope["query_string"], headers.get(b"if-none-match", b""))
-        telemetry = headers.get(b"rekey-telemetry", b"")[: TELEMETRY_MAX + 1].decode("latin-1")
-        self.notes.seen(bearer.terminal_id, parse_telemetry(telemetry))
-        contents = await self._wait(bearer.terminal_id, question, receive)
-        return self._answered(contents, question, bearer)
+        _refuse_oddities(scope["method"], headers)
+        header, now = headers.get(b"authorization", b""), time.time()
+        known = self.bearers.get(header, now)
+        if known is None:
+            known = await self._admit(header)
+        if known.refusal is not None:
+            raise ProtocolError(known.refusal.code, retry_after=known.refusal.retry_after)
+        caller = known.caller
+        early = caller.meter.early(time.monotonic())
+        if early:
+            self._note(caller, headers, now, 429)
+            raise ProtocolError("slow_down", retry_after=early)
+        question, etag = question_of(scope["query_string"]), headers.get(b"if-none-match", b"")
+        if question.wait:
+            self._note(caller, headers, now, caller.status)
+            contents = await self._hold(caller, question, etag)
+            if has_left(receive):
+                return None
+            now = time.time()
+        else:
+            contents = await self._read(caller)
+        answer = self._answered(contents, question, etag, caller, now)
+        self._note(caller, headers, now, answer.status)
+        return answer
 
-    async def _authenticate(self, header: bytes) -> Bearer:
-        bearer = self.bearers.get(header)
-        if bearer is None:
-            self.wakeups.start()
-            bearer = await sync_to_async(_verify, thread_sensitive=False)(header.decode("latin-1"))
-            self.bearers.put(header, bearer)
-        return bearer
+    async def _admit(self, header: bytes) -> Pass:
+        self.wakeups.start()
+        return await self.admission.admit(header)
 
-    async def _read(self, terminal_id: str) -> Contents:
+    def _note(self, caller: Caller, headers: dict[bytes, bytes], now: float, status: int) -> None:
+        told = headers.get(b"rekey-telemetry", b"")
+        if told != caller.telemetry:
+            # What people are to read is checked by whoever reads it; here it must only not grow.
+            caller.telemetry = told if len(told) <= TELEMETRY_MAX and told.isascii() else b""
+        caller.at, caller.status = now, status
+        self.notes.called(caller)
+
+    async def _read(self, caller: Caller) -> Contents:
         """The inbox, or the rows behind it when the inbox cannot be trusted; never a guess."""
         try:
-            contents = await self.reader.read(terminal_id)
-            if contents.trusted:
-                return contents
-        except InboxUnavailable:
-            pass
-        if self._database.locked():
-            raise ProtocolError("unavailable", retry_after=RETRY_S)
-        async with self._database:
-            try:
-                return await sync_to_async(_rows, thread_sensitive=False)(terminal_id)
-            except DatabaseError:
-                raise ProtocolError("unavailable", retry_after=RETRY_S) from None
+            contents = await self.reader.read(caller.question)
+        except Unreachable:
+            contents = UNTRUSTED
+        if contents.trusted:
+            return contents
+        self._calm_until = time.monotonic() + CALM_S
+        try:
+            return await self._rows.ask(caller.terminal_id) or EMPTY
+        except (DatabaseError, Overcrowded):
+            raise ProtocolError("unavailable", retry_after=self.crowd.retry_after()) from None
 
-    async def _wait(self, terminal_id: str, question: Question, receive: Receive) -> Contents:
+    async def _hold(self, caller: Caller, question: Question, etag: bytes) -> Contents:
         """The inbox as soon as it differs from what the terminal holds, or at the end of its patience."""
-        if question.wait == 0:
-            return await self._read(terminal_id)
         self.wakeups.start()
-        # Listen first, then look: what arrives in between is heard.
-        with self.wakeups.listen(terminal_id) as woken:
-            gone = asyncio.ensure_future(_disconnected(receive))
+        until, look_again = self._loop.time() + question.wait, True
+        while look_again:
+            # Listen first, then look: what arrives in between is heard.
+            woken = self.held.hold(caller.terminal_id, until)
             try:
-                return await self._hold(terminal_id, question, woken, gone)
+                contents = await self._read(caller)
+                if etag_of(contents, question.most) != etag:
+                    return contents
+                look_again = await woken
             finally:
-                gone.cancel()
+                self.held.let_go(caller.terminal_id, woken)
+        return await self._read(caller)
 
-    async def _hold(
-        self, terminal_id: str, question: Question, woken: asyncio.Event, gone: asyncio.Future[None]
-    ) -> Contents:
-        deadline = time.monotonic() + question.wait
-        contents = await self._read(terminal_id)
-        while not _differs(contents, question) and not gone.done():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            waiter = asyncio.ensure_future(woken.wait())
-            pause = min(left, RECHECK_S)
-            both: set[asyncio.Future[Any]] = {gone, waiter}
-            await asyncio.wait(both, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            waiter.cancel()
-            woken.clear()
-            contents = await self._read(terminal_id)
-        return contents
-
-    def _answered(self, contents: Contents, question: Question, bearer: Bearer) -> Answer:
-        pace = [(b"rekey-poll", _pace(bearer.power, busy=bool(contents.items)))]
+    def _answered(
+        self, contents: Contents, question: Question, etag: bytes, caller: Caller, now: float
+    ) -> Answer:
+        calm = time.monotonic() < self._calm_until
+        if contents is EMPTY:
+            return Answer(204, [pace(caller.interval, None, calm), NO_STORE])
+        fast_until = max(contents.hurry_until, int(now) + FAST_S if contents.items else 0)
+        hint = pace(caller.interval, fast_until if fast_until > now else None, calm)
         if not contents.items:
-            return Answer(204, headers=pace)
+            return Answer(204, [hint, NO_STORE])
         items = contents.items[: question.most]
-        etag = _etag(contents, question.most)
-        headers = [*pace, (b"etag", etag.encode())]
+        named = etag_of(contents, question.most)
         self.notes.fetched(item.jti for item in items)
-        if etag == question.etag:
-            return Answer(304, headers=headers)
+        if named == etag:
+            return Answer(304, [hint, NO_STORE, (b"etag", named)])
         body = {"tokens": [item.token for item in items], "more": len(contents.items) > len(items)}
-        headers.append((b"content-type", b"application/json"))
-        return Answer(200, json.dumps(body, separators=(",", ":")).encode(), headers)
+        text = json.dumps(body, separators=(",", ":")).encode()
+        return Answer(200, [hint, NO_STORE, (b"etag", named), JSON], text)
+
+    def _look(self) -> None:
+        """Nothing was heard for a while: make sure that there was nothing to hear."""
+        self.reader.look()
 
     async def close(self) -> None:
         """Write the notes down and let go of the connections."""
-        await self.notes.close()
+        self.held.close()
         await self.wakeups.close()
-        await self.reader.close()
+        await self.notes.close()
+        for part in (self.pipe, self.news, *self.clerks):
+            await part.close()
 
 
-def _verify(header: str) -> Bearer:
-    close_old_connections()
-    try:
-        return verify(header)
-    except DatabaseError:
-        raise ProtocolError("unavailable", retry_after=RETRY_S) from None
-    finally:
-        close_old_connections()
+def _rows(terminal_ids: Collection[str]) -> dict[str, Contents]:
+    found = delivery.waiting_for_all(terminal_ids)
+    return {terminal_id: Contents(tuple(items), trusted=True) for terminal_id, items in found.items()}
 
 
-def _rows(terminal_id: str) -> Contents:
-    close_old_connections()
-    try:
-        return Contents(tuple(delivery.waiting_for(terminal_id)), trusted=True)
-    finally:
-        close_old_connections()
+def _refuse_oddities(method: str, headers: dict[bytes, bytes]) -> None:
+    if method != "GET":
+        raise ProtocolError("method_not_allowed")
+    if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+        raise ProtocolError("malformed", "a question has no body")
 
 
-def _question(query: bytes, etag: bytes) -> Question:
+@lru_cache(maxsize=1024)
+def question_of(query: bytes) -> Question:
+    """Read the query string. Raises ProtocolError `malformed`."""
     asked = dict(parse_qsl(query.decode("latin-1")))
     wait = _number(asked.get("wait", "0"), 0, WAIT_MAX)
     most = _number(asked.get("max", str(TOKENS_PER_POLL)), 1, TOKENS_PER_POLL)
-    return Question(wait, most, etag.decode("latin-1"))
+    return Question(wait, most)
 
 
 def _number(text: str, low: int, high: int) -> int:
@@ -198,85 +214,109 @@ def _number(text: str, low: int, high: int) -> int:
     return min(max(int(text), low), high)
 
 
-def _etag(contents: Contents, most: int) -> str:
+def etag_of(contents: Contents, most: int) -> bytes:
+    """Names what a terminal gets; empty for an empty inbox."""
     if not contents.items:
-        return ""
+        return b""
     named = ",".join(f"{item.seq}:{item.command_id}" for item in contents.items[:most])
     more = len(contents.items) > most
-    return f'"{hashlib.sha256(f"{named}|{more}".encode()).hexdigest()[:22]}"'
+    return f'"{hashlib.sha256(f"{named}|{more}".encode()).hexdigest()[:22]}"'.encode()
 
 
-def _differs(contents: Contents, question: Question) -> bool:
-    return _etag(contents, question.most) != question.etag
+def has_left(receive: Receive) -> bool:
+    """Whether the client has hung up, found out without waiting for anything.
+
+    A message that is there at once ends the first step of `receive`; one that is not will be given up again.
+    So no task has to wait for each of ten thousand held terminals to leave.
+    """
+    for _ in range(2):  # the request itself, and then what came after it
+        step = receive().__await__()
+        try:
+            next(step)
+        except StopIteration as message:
+            if message.value["type"] == "http.disconnect":
+                return True
+        else:
+            step.close()
+            return False
+    return False
 
 
-def _pace(power: str, *, busy: bool) -> bytes:
-    fast_until = int(time.time()) + FAST_S if busy else None
-    return poll_header(INTERVAL_S[power], JITTER_S, WAIT_S, fast_until).encode()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-_polls: WeakKeyDictionary[asyncio.AbstractEventLoop, Poll] = WeakKeyDictionary()
-
-
-def poll_of_this_loop() -> Poll:
+class _Current:
     """The Poll of the running event loop, made on first use."""
-    loop = asyncio.get_running_loop()
-    poll = _polls.get(loop)
-    if poll is None:
-        poll = _polls[loop] = Poll()
-    return poll
+
+    def __init__(self) -> None:
+        self.poll: Poll | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._prefix = secrets.token_hex(4).encode()
+        self._count = 0
+
+    def get(self) -> Poll:
+        loop = asyncio.get_running_loop()
+        if self.poll is None or self._loop is not loop:
+            self.poll, self._loop = Poll(), loop
+        return self.poll
+
+    def trace(self) -> bytes:
+        """A name for one answer, the same in our log: who we are, and a number."""
+        self._count += 1
+        return b"%b%08x" % (self._prefix, self._count & 0xFFFFFFFF)
+
+
+current = _Current()
 
 
 async def close() -> None:
     """Shut down this loop's Poll, if it has one."""
-    poll = _polls.pop(asyncio.get_running_loop(), None)
+    poll, current.poll = current.poll, None
     if poll is not None:
         await poll.close()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer `GET /terminal/v1/commands`; every failure is problem+json."""
+    """Answer `GET /terminal/v1/commands`; failures are problem+json. The HTTP server adds `Date`."""
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
-    trace = secrets.token_hex(8)
+    poll, trace = current.get(), current.trace()
     try:
-        answer = await poll_of_this_loop().answer(scope, receive)
+        answer = await poll.answer(scope, receive)
     except ProtocolError as error:
         answer = _problem(error, trace)
     except Exception as error:
-        log.exception("poll_failed", trace=trace, error=type(error).__name__)
-        answer = _problem(ProtocolError("internal", retry_after=RETRY_S), trace)
-    headers = [
-        *answer.headers,
-        (b"cache-control", b"no-store"),
-        (b"date", formatdate(usegmt=True).encode()),
-        (b"rekey-trace", trace.encode()),
-    ]
-    if answer.status not in (204, 304):
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+        log.exception("poll_failed", trace=trace.decode(), error=type(error).__name__)
+        answer = _problem(ProtocolError("internal", retry_after=poll.crowd.retry_after()), trace)
+    if answer is None:
+        return
+    status, headers, body = answer.status, answer.headers, answer.body
+    poll.answers[status] += 1
+    headers.append((b"rekey-trace", trace))
+    if body:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body} if body else NOTHING_MORE)
+
+
+def _problem(error: ProtocolError, trace: bytes) -> Answer:
+    headers: list[Header] = [NO_STORE, PROBLEM]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if error.code in ("malformed", "method_not_allowed"):
+        # Whatever else is coming on this connection, nobody will read it.
+        headers.append(CLOSE)
+    return Answer(error.status, headers, json.dumps(error.problem(trace.decode())).encode())
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
     """The server starts or stops: at the end, write the notes down and let go of Redis."""
     while True:
         message = await receive()
-        if message["type"] == "lifespan.shutdown":
+        if message["type"] == "lifespan.startup":
+            # What is loaded by now stays; looking through it for garbage would hold everybody up.
+            gc.collect()
+            gc.freeze()
+        else:
             await close()
         await send({"type": f"{message['type']}.complete"})
         if message["type"] == "lifespan.shutdown":
             return
-
-
-def _problem(error: ProtocolError, trace: str) -> Answer:
-    headers = [(b"content-type", b"application/problem+json")]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", str(error.retry_after).encode()))
-    return Answer(error.status, json.dumps(error.problem(trace)).encode(), headers)

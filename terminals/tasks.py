@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from terminals import delivery, lives, revocation
+from terminals import delivery, lives, revocation, seen
 
 
 @shared_task
@@ -24,3 +24,9 @@ def sweep() -> None:
 def sweep_lives() -> None:
     """End what a terminal's life has a clock for."""
     lives.sweep()
+
+
+@shared_task
+def copy_seen() -> None:
+    """Bring the rows up to date with what terminals said when they called."""
+    seen.copy()

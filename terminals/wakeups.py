@@ -1,77 +1,150 @@
-"""One pub/sub connection a process: it wakes held polls and evicts bearers."""
+"""Held polls, and the news that end them: one stream, one timer, however many terminals wait."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable
+from typing import Any
 
-import redis.asyncio
 import structlog
 
+from portal.redis_pipe import Pipe, Refused, Unreachable, pack
 from terminals.bearers import BearerCache
-from terminals.inbox import EVICT, WAKE, InboxUnavailable
+from terminals.inbox import EVICT, NEWS
 
 log = structlog.get_logger(__name__)
-RECONNECT_S = 1.0
+# The ends of waits are rounded up to this, and so many timers a second are enough for all of them.
+TICK_S = 0.25
+# A stream that has nothing to tell says so after this long; silence beyond it means that the line is dead.
+SILENCE_S = 5.0
+RECONNECT_S = 0.5
+
+
+class Held:
+    """Polls that are held: at most one a terminal, ended by news or by the end of its patience."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._of_terminal: dict[str, asyncio.Future[bool]] = {}
+        self._due: dict[int, list[asyncio.Future[bool]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._of_terminal)
+
+    def hold(self, terminal_id: str, until: float) -> asyncio.Future[bool]:
+        """True when the inbox may have changed; False when it is time to answer.
+
+        That is when `until` (loop time) is reached, and when the terminal asks again meanwhile.
+        """
+        _end(self._of_terminal.get(terminal_id), look_again=False)
+        future = self._of_terminal[terminal_id] = self._loop.create_future()
+        self._due.setdefault(math.ceil(until / TICK_S), []).append(future)
+        if self._timer is None:
+            self._timer = self._loop.call_later(TICK_S, self._tick)
+        return future
+
+    def let_go(self, terminal_id: str, future: asyncio.Future[bool]) -> None:
+        """The poll is over, whatever ended it."""
+        if self._of_terminal.get(terminal_id) is future:
+            del self._of_terminal[terminal_id]
+
+    def wake(self, terminal_id: str) -> None:
+        """Have the terminal's poll look again."""
+        _end(self._of_terminal.get(terminal_id), look_again=True)
+
+    def wake_all(self) -> None:
+        """Have every held poll look again."""
+        for terminal_id in list(self._of_terminal):
+            self.wake(terminal_id)
+
+    def _tick(self) -> None:
+        now = math.floor(self._loop.time() / TICK_S)
+        for tick in [tick for tick in self._due if tick <= now]:
+            for future in self._due.pop(tick):
+                _end(future, look_again=False)
+        self._timer = self._loop.call_later(TICK_S, self._tick) if self._due else None
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _end(future: asyncio.Future[bool] | None, *, look_again: bool) -> None:
+    if future is not None and not future.done():
+        future.set_result(look_again)
 
 
 class Wakeups:
-    """Listens for as long as the process lives; while Redis is away, held polls look for themselves."""
+    """Follows the stream of news for as long as the process lives.
 
-    def __init__(self, client: redis.asyncio.Redis, bearers: BearerCache) -> None:
-        self._client = client
+    A reader of a stream goes on where it stopped, so a lost connection loses no news. Only when the stream
+    itself is lost, or was cut behind our position, nothing that is remembered can be trusted any more.
+    """
+
+    def __init__(self, pipe: Pipe, held: Held, bearers: BearerCache, quiet: Callable[[], None]) -> None:
+        self._pipe = pipe
+        self._held = held
         self._bearers = bearers
-        self._held: dict[str, set[asyncio.Event]] = {}
+        self._quiet = quiet
+        self._position = b""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to listen, once."""
         if self._task is None:
-            self._task = asyncio.create_task(self._listen())
+            self._task = asyncio.create_task(self._follow())
 
-    @contextmanager
-    def listen(self, terminal_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever the terminal's inbox may have changed."""
-        event = asyncio.Event()
-        self._held.setdefault(terminal_id, set()).add(event)
-        try:
-            yield event
-        finally:
-            held = self._held[terminal_id]
-            held.discard(event)
-            if not held:
-                del self._held[terminal_id]
+    def doubt(self) -> None:
+        """News may have been missed: trust nothing, and let everybody look again."""
+        self._bearers.clear()
+        self._held.wake_all()
 
-    async def _listen(self) -> None:
+    async def _follow(self) -> None:
         while True:
             try:
-                await self._listen_once()
-            except (InboxUnavailable, OSError, TimeoutError) as error:
-                log.info("wakeups_away", error=type(error).__name__)
+                await self._begin()
+                while True:
+                    await self._hear()
+            except (Unreachable, Refused) as error:
+                log.info("wakeups_away", error=str(error))
             await asyncio.sleep(RECONNECT_S)
 
-    async def _listen_once(self) -> None:
-        async with self._client.pubsub() as pubsub:
-            await pubsub.subscribe(WAKE, EVICT)
-            # What was published while nobody listened is gone: trust nothing, and let everybody look again.
-            self._bearers.clear()
-            for events in self._held.values():
-                for event in events:
-                    event.set()
-            async for message in pubsub.listen():
-                if message["type"] == "message":
-                    self._heard(message["channel"], message["data"])
+    async def _begin(self) -> None:
+        """Find the place in the stream, and out whether what we have not heard is still there."""
+        oldest = await self._pipe.ask(pack("XRANGE", NEWS, "-", "+", "COUNT", 1))
+        newest = await self._pipe.ask(pack("XREVRANGE", NEWS, "+", "-", "COUNT", 1))
+        if not self._position or not oldest or _number(oldest[0][0]) > _number(self._position):
+            self._position = newest[0][0] if newest else b"0-0"
+            self.doubt()
 
-    def _heard(self, channel: str, terminal_id: str) -> None:
-        if channel == EVICT:
+    async def _hear(self) -> None:
+        wait_ms = int(SILENCE_S * 1000)
+        question = pack("XREAD", "COUNT", 1000, "BLOCK", wait_ms, "STREAMS", NEWS, self._position)
+        news = await self._pipe.ask(question)
+        if news is None:
+            self._quiet()
+            return
+        for position, members in news[0][1]:
+            self._position = position
+            self._heard(members)
+
+    def _heard(self, members: list[Any]) -> None:
+        what, terminal_id = members[0].decode(), members[1].decode()
+        if what == EVICT:
             self._bearers.evict(terminal_id)
-        for event in self._held.get(terminal_id, ()):
-            event.set()
+        self._held.wake(terminal_id)
 
     async def close(self) -> None:
         """Stop listening."""
-        # The client may swallow a cancellation while it connects, so it is asked until it has stopped.
-        while self._task is not None and not self._task.done():
+        if self._task is not None:
             self._task.cancel()
-            await asyncio.wait({self._task}, timeout=0.1)
+            await asyncio.wait({self._task})
+
+
+def _number(position: bytes) -> tuple[int, int]:
+    """A position in a stream, which is milliseconds and a number, so that it can be compared."""
+    milliseconds, _, number = position.partition(b"-")
+    return int(milliseconds), int(number)

@@ -14,7 +14,7 @@ def web(host: str, port: int) -> list[str]:
     return [
         *(sys.executable, "-m", "uvicorn", "portal.asgi:application"),
         *("--host", host, "--port", str(port)),
-        *("--http", "httptools", "--ws", "none", "--lifespan", "on"),
+        *("--http", "portal.http:Http", "--ws", "none", "--lifespan", "on"),
         # The client's address is read in one place (portal.network), not rewritten on the way there.
         *("--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning"),
         *("--timeout-graceful-shutdown", "2"),

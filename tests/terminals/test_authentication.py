@@ -9,7 +9,6 @@ import pytest
 
 from terminals import jose
 from terminals.authentication import Bearer, admit, verify
-from terminals.bearers import BearerCache
 from terminals.models import Terminal
 from terminals.protocol import TYP_AUTH, ProtocolError
 from tests.cast import PairedTill, pair_on_paper
@@ -113,33 +112,6 @@ class TestAdmission:
     def test_an_unconfirmed_key_is_told_so(self) -> None:
         with pytest.raises(ProtocolError, match="unconfirmed"):
             admit(self.bearer("active", confirmed=False))
-
-
-class TestCache:
-    def bearer(self, name: str, expires: float) -> Bearer:
-        """A verified bearer that ends then."""
-        return Bearer(name, "active", "mains", True, int(expires))
-
-    def test_a_bearer_is_remembered_until_it_ends(self) -> None:
-        cache, now = BearerCache(), time.time()
-        cache.put(b"good", self.bearer("a", now + 60))
-        cache.put(b"over", self.bearer("a", now - 60))
-        assert cache.get(b"good") is not None
-        assert cache.get(b"over") is None and cache.get(b"never") is None
-
-    def test_all_bearers_of_a_terminal_are_forgotten_at_once(self) -> None:
-        cache, later = BearerCache(), time.time() + 60
-        for header in (b"one", b"two"):
-            cache.put(header, self.bearer("a", later))
-        cache.put(b"three", self.bearer("b", later))
-        cache.evict("a")
-        assert [cache.get(header) is None for header in (b"one", b"two", b"three")] == [True, True, False]
-
-    def test_the_oldest_goes_when_it_is_full(self) -> None:
-        cache, later = BearerCache(capacity=2), time.time() + 60
-        for header in (b"one", b"two", b"three"):
-            cache.put(header, self.bearer("a", later))
-        assert cache.get(b"one") is None and cache.get(b"three") is not None
 
 
 def test_a_bearer_is_signed_as_what_it_is(till: PairedTill) -> None:

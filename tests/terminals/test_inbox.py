@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
 
 import pytest
 import redis
 from django.conf import settings
 
+from portal.redis_pipe import Pipe, Receiver, Unreachable, pack
 from terminals import inbox
-from terminals.inbox import Item, Reader
+from terminals.inbox import Item
 from terminals.protocol import new_id
+from terminals.reading import ASK_GENERATION, Reader
 
 TILL = "trm_0123456789abcdef"
 
@@ -68,37 +73,111 @@ class TestTrust:
         declare()
         assert redis_client.ttl(inbox.GENERATION) == -1
 
-    @pytest.mark.parametrize(("before", "after"), [("a", None), (None, "a"), ("a", "b"), (None, None)])
-    def test_a_loss_in_the_middle_of_a_read_is_noticed(self, before: str | None, after: str | None) -> None:
-        assert not inbox._contents({}, before, after).trusted
+
+class TestHurry:
+    def test_a_hint_to_hurry_is_no_token(self, redis_client: redis.Redis) -> None:
+        declare()
+        inbox.hurry(TILL, 2_000_000_000)
+        assert inbox.read(TILL) == inbox.Contents((), trusted=True, hurry_until=2_000_000_000)
+        assert 0 < redis_client.ttl(inbox.key_of(TILL)) <= inbox.HURRY_S
+
+    def test_a_hint_does_not_shorten_the_life_of_tokens(self, redis_client: redis.Redis) -> None:
+        inbox.push(TILL, [item(1)])
+        inbox.hurry(TILL, 2_000_000_000)
+        assert redis_client.ttl(inbox.key_of(TILL)) > inbox.HURRY_S
 
 
 class TestReader:
-    def test_reads_of_one_loop_turn_share_one_round_trip(self, redis_client: redis.Redis) -> None:
+    async def test_reads_of_one_loop_turn_leave_in_one_write(self, redis_client: redis.Redis) -> None:
         declare()
         names = [new_id("trm") for _ in range(50)]
         for name in names:
             inbox.push(name, [item(1)])
-        redis_client.config_resetstat()
-
-        async def read_all() -> list[inbox.Contents]:
-            reader = Reader(settings.REDIS_URL, 1.0)
-            try:
-                return await asyncio.gather(*(reader.read(name) for name in names + names[:10]))
-            finally:
-                await reader.close()
-
-        assert all(found.trusted and len(found.items) == 1 for found in asyncio.run(read_all()))
+        async with reading() as (reader, pipe, _):
+            await reader.read(question(TILL))
+            redis_client.config_resetstat()
+            before = pipe.writes
+            found = await asyncio.gather(*(reader.read(question(name)) for name in names))
+            assert pipe.writes == before + 1
+        assert all(one.trusted and len(one.items) == 1 for one in found)
         asked = redis_client.info("commandstats")
-        assert (asked["cmdstat_get"]["calls"], asked["cmdstat_hgetall"]["calls"]) == (2, 50)
+        assert (asked["cmdstat_get"]["calls"], asked["cmdstat_hgetall"]["calls"]) == (1, 50)
 
-    def test_a_server_that_is_not_there_is_a_failure_not_an_empty_inbox(self) -> None:
-        async def read() -> None:
-            reader = Reader("unix:///nowhere/redis.sock", 0.2)
-            try:
-                await reader.read(TILL)
-            finally:
-                await reader.close()
+    async def test_an_empty_inbox_is_believed_while_the_generation_stands(self) -> None:
+        async with reading() as (reader, _, _):
+            assert not (await reader.read(question(TILL))).trusted
+            declare()
+            assert (await reader.read(question(TILL))) is inbox.EMPTY
 
-        with pytest.raises(inbox.InboxUnavailable):
-            asyncio.run(read())
+    async def test_a_loss_and_a_rebuild_between_two_reads_are_noticed(
+        self, redis_client: redis.Redis
+    ) -> None:
+        declare()
+        async with reading() as (reader, _, changes):
+            await reader.read(question(TILL))
+            redis_client.flushall()
+            assert not (await reader.read(question(TILL))).trusted
+            declare()
+            assert (await reader.read(question(TILL))).trusted and changes == [1]
+
+    async def test_what_was_read_while_the_generation_changed_is_read_again(self) -> None:
+        pipe = StandIn([b"old", b"new", b"new"])
+        assert (await Reader(cast("Pipe", pipe), lambda: None).read(b"?")).trusted
+        assert pipe.asked == 3  # the first generation is news as well
+
+    async def test_a_generation_is_looked_at_even_while_nobody_reads(self, redis_client: redis.Redis) -> None:
+        declare()
+        async with reading() as (reader, pipe, changes):
+            await reader.read(question(TILL))
+            redis_client.flushall()
+            declare()
+            reader.look()
+            await pipe.ask(pack("PING"))
+            await pipe.ask(pack("PING"))
+            assert changes == [1]
+
+    async def test_a_server_that_is_not_there_is_a_failure_not_an_empty_inbox(self) -> None:
+        async with reading("unix:///nowhere/redis.sock") as (reader, _, _):
+            with pytest.raises(Unreachable):
+                await reader.read(question(TILL))
+
+    async def test_what_is_no_inbox_is_a_failure_of_that_one_alone(self, redis_client: redis.Redis) -> None:
+        declare()
+        redis_client.set(inbox.key_of(TILL), "a text")
+        async with reading() as (reader, _, _):
+            broken, sound = reader.read(question(TILL)), reader.read(question(new_id("trm")))
+            assert (await sound).trusted
+            with pytest.raises(Unreachable):
+                await broken
+
+
+def question(terminal_id: str) -> bytes:
+    """The HGETALL for an inbox."""
+    return pack("HGETALL", inbox.key_of(terminal_id))
+
+
+@asynccontextmanager
+async def reading(url: str | None = None) -> AsyncIterator[tuple[Reader, Pipe, list[int]]]:
+    """A reader on a pipe of its own, and a list that grows when the generation changes."""
+    changes: list[int] = []
+    pipe = Pipe(url or settings.REDIS_URL, 1.0)
+    try:
+        yield Reader(pipe, lambda: changes.append(1)), pipe, changes
+    finally:
+        await pipe.close()
+
+
+class StandIn:
+    """A pipe on which the generation changes in the middle of a read."""
+
+    def __init__(self, generations: list[bytes]) -> None:
+        self.generations = generations
+        self.asked = 0
+
+    def send(self, packed: bytes, receiver: Receiver) -> None:
+        """Answer at once."""
+        if packed == ASK_GENERATION:
+            receiver(self.generations.pop(0))
+        else:
+            self.asked += 1
+            receiver([])
