@@ -25,7 +25,7 @@ _QR: Final = re.compile(r"REKEY1:(https?://[^|\s]{1,200})\|([^|]{1,64})\|([A-Za-
 
 # H. M. Damm's totally anti-symmetric quasigroup of order 10: catches every single slip and every swap
 # of neighbours.
-_DAMM: Final = (
+DAMM: Final = (
     "0317598642", "7092154863", "4206871359", "1750983426", "6123045978",
     "3674209581", "5869720134", "8945362017", "9438617205", "2581436790",
 )  # fmt: skip
@@ -75,7 +75,7 @@ def check_digit(number: str) -> str:
     """The Damm check digit of a string of digits."""
     interim = 0
     for digit in number:
-        interim = int(_DAMM[interim][int(digit)])
+        interim = int(DAMM[interim][int(digit)])
     return str(interim)
 
 
