@@ -12,7 +12,6 @@ from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy as _lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
@@ -36,7 +35,6 @@ from terminals.models import Operator, Terminal
 State = Recovery.State
 expired = never_cache(access.expired)
 SAME_TAB = timedelta(seconds=60)
-SCREEN_GONE = _lazy("The code on the terminal's screen has run out. You can go on here all the same.")
 
 
 # ── 1 identify ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,7 +112,7 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         if proof.token is not None:
             recovery.refresh_from_db()
             if recovery.user_code_digest and recovery.request_id is None:
-                messages.warning(request, SCREEN_GONE)
+                messages.warning(request, screen_gone())
             response = go_on(recovery)
             remember(response, proof.token)
             return response
@@ -135,6 +133,11 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         minutes=int(challenges.LIFE.total_seconds() // 60),
         dead=tries == 0,
     )
+
+
+def screen_gone() -> str:
+    """What is said to somebody who was too late for the screen's code, or second."""
+    return _("The code on the terminal's screen is used or has run out. You can go on here all the same.")
 
 
 def refusal(outcome: challenges.Outcome) -> str:
