@@ -77,7 +77,7 @@ class Duty:
 def terminals_of(merchant: Merchant) -> QuerySet[Terminal]:
     """The merchant's terminals with all that the pages print of them; nobody else's."""
     mine = Terminal.objects.filter(store__merchant=merchant).select_related(
-        "store__merchant", "model", "status"
+        "store__merchant", "model", "status", "replaced_by"
     )
     return mine.prefetch_related("operators").order_by("store__name", "name")
 

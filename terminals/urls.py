@@ -22,6 +22,7 @@ urlpatterns = [
     path("terminals/<terminal_id:pk>", views.terminal, name="terminal"),
     path("terminals/<terminal_id:pk>/edit", views.terminal_edit, name="terminal_edit"),
     path("terminals/<terminal_id:pk>/stop", views.terminal_stop, name="terminal_stop"),
+    path("terminals/<terminal_id:pk>/replace", views.terminal_swap, name="terminal_swap"),
     path("terminals/<terminal_id:pk>/pair", views.pair, name="pair"),
     path("terminals/<terminal_id:pk>/pair/new", views.pair_new, name="pair_new"),
     path("terminals/<terminal_id:pk>/pair/revoke", views.pair_revoke, name="pair_revoke"),

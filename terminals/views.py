@@ -17,8 +17,18 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from portal.accounts import owner_required
 from portal.models import Merchant, User
-from terminals import condition, issuer, overview, pairing_codes, registry, stopping, timeline
-from terminals.forms import TAKEN, NewTerminalForm, TerminalForm
+from terminals import (
+    condition,
+    enrollment,
+    issuer,
+    overview,
+    pairing_codes,
+    registry,
+    stopping,
+    swap,
+    timeline,
+)
+from terminals.forms import SWAP_REFUSALS, TAKEN, NewTerminalForm, StopForm, SwapForm, TerminalForm
 from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME
 
@@ -50,7 +60,8 @@ def home(request: HttpRequest) -> HttpResponse:
     """Three questions: can everyone sign on, what needs me, what just happened."""
     merchant = merchant_of(request)
     terminals = list(overview.terminals_of(merchant))
-    lines = overview.terminal_lines(terminals, timezone.now())
+    in_place = [terminal for terminal in terminals if terminal.replaced_by_id is None]
+    lines = overview.terminal_lines(in_place, timezone.now())
     context = {
         "merchant": merchant,
         "rows": lines,
@@ -76,6 +87,8 @@ def terminal(request: HttpRequest, pk: str) -> HttpResponse:
         "condition": condition.condition(found, timezone.now()),
         "events": timeline.events_of(found.store.merchant, [found]),
         "paired": found.state == Terminal.State.ACTIVE,
+        "cut_off_at": stopping.cut_off_at(found),
+        "differing_serial": next(iter(enrollment.differing_serials(found)), None),
     }
     return render(request, "terminals/terminal.html", context)
 
@@ -120,12 +133,32 @@ def _form(request: HttpRequest, template: str, form: ModelForm[Any], **context: 
 def terminal_stop(request: HttpRequest, pk: str) -> HttpResponse:
     """Ask, then stop a terminal that was lost."""
     found = own(request, pk)
-    if request.method == "POST":
-        if stopping.quarantine(found, actor_of(request)):
+    form = StopForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        if stopping.quarantine(found, actor_of(request), form.cleaned_data["reason"]):
             messages.success(request, _("%(name)s is stopped.") % {"name": found.name})
         return redirect("terminals:terminal", pk)
-    context = {"terminal": found, "operators": found.operators.count()}
+    context = {"terminal": found, "operators": found.operators.count(), "form": form}
     return render(request, "terminals/confirm_stop.html", context)
+
+
+@page
+@never_cache
+@owner_required
+def terminal_swap(request: HttpRequest, pk: str) -> HttpResponse:
+    """Put a new machine in the place of one that is broken, lost or old."""
+    found = own(request, pk)
+    form = SwapForm(request.POST or None, initial={"model": found.model_id})
+    if request.method == "POST" and form.is_valid():
+        try:
+            new = swap.swap(found, form.unit(found), actor_of(request))
+        except swap.CannotSwap as refusal:
+            form.add_error("number", SWAP_REFUSALS[refusal.reason])
+        else:
+            messages.success(request, _("The new machine has taken its place. Pair it now."))
+            return redirect("terminals:pair", new.pk)
+    context = {"terminal": found, "operators": found.operators.count(), "form": form}
+    return render(request, "terminals/terminal_swap.html", context)
 
 
 @require_GET
@@ -174,6 +207,8 @@ def _pair(
         "state": state,
         "seconds_left": max(0, int(left)),
         "paired": found.state == Terminal.State.ACTIVE,
+        "differing_serial": next(iter(enrollment.differing_serials(found)), None),
+        "replacement": Terminal.objects.filter(replaced_by=found).exists(),
     }
     return render(request, "terminals/pair.html", context)
 

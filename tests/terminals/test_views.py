@@ -13,8 +13,8 @@ from django.utils import timezone, translation
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, issuer, overview
-from terminals.models import Command, PairingCode, Terminal, TerminalStatus
+from terminals import alerts, commands, issuer, overview
+from terminals.models import Command, PairingCode, Terminal, TerminalAlert, TerminalStatus
 from terminals.protocol import new_id
 from tests.cast import (
     PairedTill,
@@ -32,7 +32,7 @@ from tests.terminals.work import reset
 
 pytestmark = pytest.mark.django_db
 PAGES = ["home", "reset_history", "terminal_new"]
-OF_ONE = ["terminal", "terminal_edit", "terminal_stop", "pair"]
+OF_ONE = ["terminal", "terminal_edit", "terminal_stop", "terminal_swap", "pair"]
 POSTS = ["pair_new", "pair_revoke"]
 
 
@@ -198,9 +198,65 @@ class TestTerminal:
         address = url("terminal_stop", till.terminal.pk)
         assert "Stop 前台?" in text(browser.get(address))
         assert Terminal.objects.get().state == Terminal.State.ACTIVE
-        assert browser.post(address).status_code == 302
+        assert "Say what happened." in text(browser.post(address))
+        assert browser.post(address, {"reason": "lost"}).status_code == 302
         assert Terminal.objects.get().state == Terminal.State.QUARANTINED
         assert Command.objects.get(pk=command.pk).state == Command.State.EXPIRED
+        page = text(browser.get(url("terminal", till.terminal.pk)))
+        assert "stopped : lost" in page and "at the latest it is shut out for good" in page
+
+    def test_a_terminal_that_says_another_serial_is_told_to_the_owner(
+        self, browser: Client, till: PairedTill
+    ) -> None:
+        kind, kept = TerminalAlert.Kind.SERIAL_DIFFERS, till.terminal.serial
+        alerts.raise_alert(kind, till.terminal, reported="RK-OTHER", on_record=kept)
+        assert "RK-OTHER" in text(browser.get(url("terminal", till.terminal.pk)))
+
+
+class TestReplacing:
+    def post(self, browser: Client, till: PairedTill, **changes: Any) -> Any:
+        """Replace the till by the machine whose sticker says so."""
+        typed = {"model": make_model().pk, "number": "b000 0001", "serial": " rk-new-1", **changes}
+        return browser.post(url("terminal_swap", till.terminal.pk), typed)
+
+    def test_a_new_machine_takes_the_place_and_is_paired_next(
+        self, browser: Client, till: PairedTill
+    ) -> None:
+        assert "chooses a new password" in text(browser.get(url("terminal_swap", till.terminal.pk)))
+        answer = self.post(browser, till)
+        new = Terminal.objects.get(number="B0000001")
+        assert answer["Location"] == url("pair", new.pk)
+        old = text(browser.get(url("terminal", till.terminal.pk)))
+        assert "In its place stands" in old and "B0000001" in old
+        home = browser.get(url("home"))
+        assert [row.terminal.pk for row in home.context["rows"]] == [new.pk]
+
+    def test_a_machine_that_waits_in_the_shop_may_be_the_one(self, browser: Client, till: PairedTill) -> None:
+        spare = make_terminal(operators=False, name="备用机")
+        self.post(browser, till, number=spare.number, serial=spare.serial)
+        assert Terminal.objects.get(pk=till.terminal.pk).replaced_by == spare
+
+    @pytest.mark.parametrize(
+        ("theirs", "said"), [(False, "in use already"), (True, "registered already")], ids=["own", "others"]
+    )
+    def test_one_that_is_somebodys_is_not(
+        self, browser: Client, till: PairedTill, theirs: bool, said: str
+    ) -> None:
+        taken = make_terminal(make_other_merchant() if theirs else None)
+        answer = self.post(browser, till, number=taken.number, serial=taken.serial)
+        assert said in text(answer)
+        answer = self.post(browser, till, number=taken.number)
+        assert "registered already" in text(answer) and Terminal.objects.filter(state="revoked").count() == 0
+
+    @pytest.mark.parametrize("change", [{"number": "?"}, {"serial": ""}, {"model": "0"}, {"number": "B\0"}])
+    def test_what_cannot_be_is_said_beside_the_field(
+        self, browser: Client, till: PairedTill, change: dict[str, str]
+    ) -> None:
+        assert next(iter(change)) in self.post(browser, till, **change).context["form"].errors
+
+    def test_nobody_replaces_a_terminal_twice(self, browser: Client, till: PairedTill) -> None:
+        self.post(browser, till)
+        assert "replaced already" in text(self.post(browser, till, number="B0000002", serial="RK-NEW-2"))
 
 
 class TestAdding:
