@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -16,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.kept import Kept
 from portal.templatetags.rekey import ago
-from terminals import issuer, overview, pairing_codes
-from terminals.admin import condition
+from terminals import issuer, keyring, overview, pairing_codes
+from terminals.admin import condition, inspector, life
 from terminals.admin.condition import FirmwareForm, OpenedFilter, OverdueFilter
 from terminals.models import Operator, Terminal, TerminalModel
 
@@ -61,14 +65,24 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
         "store",
         "model",
         "power",
+        "poll_interval_s",
         "state",
+        "out_of_service",
         "health",
         "needs_care",
         "machine",
         "created_at",
         "activated_at",
     )
-    readonly_fields = ("state", "health", "needs_care", "machine", "created_at", "activated_at")
+    readonly_fields = (
+        "state",
+        "out_of_service",
+        "health",
+        "needs_care",
+        "machine",
+        "created_at",
+        "activated_at",
+    )
     inlines = (OperatorInline,)
     actions = ("new_pairing_code",)
 
@@ -76,6 +90,36 @@ class TerminalAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     def merchant(self, terminal: Terminal) -> str:
         """Whose it is."""
         return str(terminal.store.merchant)
+
+    @admin.display(description=_("out of service"))
+    def out_of_service(self, terminal: Terminal) -> SafeString | str:
+        """Why it was stopped, when, what follows by itself, and what stands in its place."""
+        return life.story(terminal)
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the pages on which something is decided about a terminal."""
+        return [*life.urls(), *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A terminal, with what can be decided about it on top."""
+        terminal = Terminal.objects.filter(pk=unquote(object_id)).first()
+        more: dict[str, Any] = {}
+        if terminal is not None:
+            more = {"queue": inspector.address(terminal.pk)}
+            if self.has_change_permission(request, terminal):
+                more["decisions"] = life.links(terminal)
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **more})
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Store it, and have the poll look again: how often it calls may have changed."""
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(partial(keyring.forget_bearers, obj.pk))
 
     @admin.display(description=_("connection"), ordering="status__last_seen_at")
     def health(self, terminal: Terminal) -> SafeString:
