@@ -1,0 +1,58 @@
+"""A server that is put back to an earlier state: all rows about one terminal, as they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.core import serializers
+from django.db import transaction
+from django.db.models import QuerySet
+
+from terminals.models import (
+    Command,
+    CommandEvent,
+    CommandToken,
+    Receipt,
+    Terminal,
+    TerminalAlert,
+    TerminalStatus,
+)
+
+
+@dataclass(frozen=True)
+class Backup:
+    """What a database remembered of a terminal."""
+
+    terminal_id: str
+    rows: str
+    commands: frozenset[str]
+
+
+def _rows(terminal_id: str) -> list[QuerySet[object]]:
+    """From what nothing points at to what everything points at."""
+    return [
+        TerminalAlert.objects.filter(terminal_id=terminal_id),
+        Receipt.objects.filter(terminal_id=terminal_id),
+        CommandEvent.objects.filter(command__terminal_id=terminal_id),
+        CommandToken.objects.filter(command__terminal_id=terminal_id),
+        Command.objects.filter(terminal_id=terminal_id),
+        TerminalStatus.objects.filter(terminal_id=terminal_id),
+    ]  # type: ignore[list-item]
+
+
+def take(terminal_id: str) -> Backup:
+    """Remember."""
+    found = [row for rows in reversed(_rows(terminal_id)) for row in rows.order_by("pk")]
+    text = serializers.serialize("json", [Terminal.objects.get(pk=terminal_id), *found])
+    commands = Command.objects.filter(terminal_id=terminal_id).values_list("pk", flat=True)
+    return Backup(terminal_id, text, frozenset(commands))
+
+
+def restore(backup: Backup) -> None:
+    """Forget everything since."""
+    with transaction.atomic():
+        Command.objects.filter(terminal_id=backup.terminal_id).update(superseded_by=None)
+        for rows in _rows(backup.terminal_id):
+            rows.delete()
+        for row in serializers.deserialize("json", backup.rows):
+            row.save()
