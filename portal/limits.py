@@ -39,7 +39,7 @@ GUARDS = {
     "pairing-overall": "200/hour",
     "tickets-per-phone": "3/day",
     "recoveries-per-terminal": "3/hour",
-    "offline-challenges-per-terminal": "5/day",
+    "offline-misses-per-terminal": "5/day",
     "offline-answers-per-terminal": "3/day",
 }
 # Counted in Redis per address block; when Redis is away, in this process at a quarter of the rate.

@@ -12,7 +12,7 @@ from portal.audit import Tag
 from recovery import gates
 from recovery.authority import note, proofs_of
 from recovery.models import Recovery
-from recovery.steps import OutOfStep, step
+from recovery.steps import OutOfStep, row, step
 from terminals import requests
 from terminals.models import RecoveryRequest
 
@@ -39,18 +39,24 @@ def confirm(recovery: Recovery, number: str) -> requests.Matched:
     if not is_asked(recovery) or recovery.request_id is None:
         raise OutOfStep
     matched = requests.match(recovery.request_id, number)
-    if matched.ok:
-        step(recovery, State.PROVED, possession_at=timezone.now())
-        note(Tag.RECOVERY_AT_TERMINAL, recovery, request=recovery.request_id)
-        recovery.refresh_from_db()
-        if not gates.for_operator(recovery.operator_number, proofs_of(recovery)).open:
-            # The screen need not wait for what this door cannot open.
-            requests.deny(recovery.request_id)
-    elif matched.tries_left == 0:
-        denied = RecoveryRequest.State.DENIED
-        burned = RecoveryRequest.objects.filter(pk=recovery.request_id, state=denied).exists()
-        _stop(recovery, BURNED if burned else RAN_OUT)
+    request = RecoveryRequest.objects.get(pk=recovery.request_id)
+    if request.state == RecoveryRequest.State.PROVED:
+        # By this call, by the same form sent twice, or by one that did not get as far as here.
+        _stands_there(recovery, request)
+        return requests.Matched(ok=True, tries_left=0)
+    if matched.tries_left == 0:
+        _stop(recovery, BURNED if request.state == RecoveryRequest.State.DENIED else RAN_OUT)
     return matched
+
+
+def _stands_there(recovery: Recovery, request: RecoveryRequest) -> None:
+    waiting = row(recovery, State.PROVED).filter(possession_at__isnull=True)
+    if waiting.update(possession_at=request.proved_at) == 1:
+        note(Tag.RECOVERY_AT_TERMINAL, recovery, request=request.id)
+    recovery.refresh_from_db()
+    if not gates.for_operator(recovery.operator_number, proofs_of(recovery)).open:
+        # The screen need not wait for what this door cannot open.
+        requests.deny(request.id)
 
 
 def deny(recovery: Recovery) -> None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from portal.limits import take
+from portal.limits import rate_of, take
 from portal.secrets import keyed_digest
 from terminals import jose, ocra
 from terminals.alerts import raise_alert
@@ -59,10 +60,10 @@ def _refusal(terminal: Terminal) -> str:
 
 
 def consider(terminal: Terminal, operator_number: str, question: str) -> Challenge:
-    """Judge ten digits from a screen and spend one of the terminal's answers of the day.
+    """Judge ten digits from a screen. Raises CannotUnlock.
 
-    A slip of the fingers costs nothing. Called outside a transaction, so that what is spent stays spent.
-    Raises CannotUnlock.
+    A slip of the fingers costs nothing; a question that is too old costs one of the day's tries. Called
+    outside a transaction, so that what is spent stays spent.
     """
     if ocra.is_slip(question):
         raise CannotUnlock("slip")
@@ -72,27 +73,23 @@ def consider(terminal: Terminal, operator_number: str, question: str) -> Challen
         raise CannotUnlock(reason)
     if not Operator.objects.filter(terminal=terminal, number=operator_number).exists():
         raise CannotUnlock("no_operator")
-    _spend("offline-challenges-per-terminal", terminal)
     counter = ocra.rebuild_counter(question, terminal.offline_counter)
     if counter is None:
-        raise CannotUnlock("out_of_step")
-    _spend("offline-answers-per-terminal", terminal)
+        taken = take("offline-misses-per-terminal", terminal.id)
+        raise CannotUnlock("out_of_step") if taken.ok else CannotUnlock("too_many", taken.resets_in)
     return Challenge(terminal, operator_number, question, counter)
-
-
-def _spend(limit: str, terminal: Terminal) -> None:
-    taken = take(limit, terminal.id)
-    if not taken.ok:
-        raise CannotUnlock("too_many", taken.resets_in)
 
 
 def answer(challenge: Challenge, *, requested_by: str, recovery_ref: str) -> str:
     """The eight digits, in the caller's transaction; the counter moves on, so no question is answered twice.
 
-    Raises CannotUnlock when another question was answered, or the terminal stopped, meanwhile.
+    Raises CannotUnlock when the terminal had its answers of the day, or another question was answered, or
+    the terminal was stopped, meanwhile.
     """
     terminal = challenge.terminal
     with transaction.atomic():
+        # The counter was read before these are counted and is compared after, so none can slip in between.
+        _count_answers(terminal)
         still = Terminal.objects.filter(
             pk=terminal.pk,
             state=Terminal.State.ACTIVE,
@@ -120,6 +117,15 @@ def answer(challenge: Challenge, *, requested_by: str, recovery_ref: str) -> str
             counter=challenge.counter,
         )
     return _response(challenge)
+
+
+def _count_answers(terminal: Terminal) -> None:
+    rate, now = rate_of("offline-answers-per-terminal"), timezone.now()
+    window = timedelta(seconds=rate.get_expiry())
+    latest = OfflineUnlock.objects.filter(terminal=terminal, answered_at__gt=now - window)
+    times = list(latest.order_by("-answered_at").values_list("answered_at", flat=True)[: rate.amount])
+    if len(times) == rate.amount and times[-1] is not None:
+        raise CannotUnlock("too_many", ceil((times[-1] + window - now).total_seconds()))
 
 
 def once_more(unlock: OfflineUnlock, question: str) -> str | None:
