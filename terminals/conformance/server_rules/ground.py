@@ -60,12 +60,14 @@ def too_large(bench: ServerBench) -> None:
 @rule("not-found", GROUND, "What is not there is a problem too")
 def not_found(bench: ServerBench) -> None:
     """A path that does not exist."""
+    bench.paired()
     bench.ask("GET", "nowhere").wanted(404, "not_found")
 
 
 @rule("method", GROUND, "A method that is not served is refused as such")
 def method(bench: ServerBench) -> None:
     """DELETE where there is nothing to delete."""
+    bench.paired()
     bench.ask("DELETE", "receipts").wanted(405, "method_not_allowed")
 
 

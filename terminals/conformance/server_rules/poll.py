@@ -69,7 +69,7 @@ def telemetry(bench: ServerBench) -> None:
         answer.wanted(before)
 
 
-@rule("poll-held", POLL, "wait holds the answer while the queue stays as it is")
+@rule("poll-held", POLL, "wait holds the answer while the queue stays as it is", slow=True)
 def held(bench: ServerBench) -> None:
     """One second, with nothing to give."""
     _empty(bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from terminals.conformance.rules import RECOVERY, Book
 from terminals.conformance.server_rules.bench import ServerBench
@@ -31,8 +32,8 @@ def start(bench: ServerBench) -> None:
     whole, short = (str(body.get(name, "")) for name in ("verification_uri_complete", "verification_uri"))
     if not whole.startswith("http") or not short.startswith("http"):
         raise answer.broken("verification_uri and verification_uri_complete")
-    path = whole.replace(code.replace("-", ""), "").rpartition("//")[2].partition("/")[2]
-    if re.search(rf"(?<![0-9]){match}(?![0-9])", path):
+    parts = urlsplit(whole)
+    if re.search(rf"(?<![0-9]){match}(?![0-9])", f"{parts.path}?{parts.query}#{parts.fragment}"):
         raise answer.broken("an address without the match number", whole)
 
 

@@ -188,7 +188,7 @@ REFUSALS: Final = (
         "shape-op",
         "An operator number that is no text of two digits is malformed",
         "malformed",
-        lambda bench: bench.token(op=3, password=None),
+        lambda bench: bench.token(op=3, password=None, args={"choose": True}),
     ),
     Refusal(
         "shape-seq",
@@ -392,7 +392,7 @@ def spends(bench: TerminalBench) -> None:
     number = bench.paired().seq + 7
     token = _but(iat=_in(-1000), exp=_in(-180), seq=number)(bench)
     said = bench.send(token)
-    if said and said[0]["hwm"] != number:
+    if said and said[0]["st"] == "rejected" and said[0]["hwm"] != number:
         raise Broken(
             f"an expired token with seq {number}", f"a receipt with hwm {number}", f"hwm {said[0]['hwm']}"
         )
@@ -406,5 +406,5 @@ def spends_not(bench: TerminalBench) -> None:
     forgery = ".".join([*bench.token(seq=mark + 500).split(".")[:2], "A" * 86])
     for what, token in (("forged", forgery), ("too far ahead", bench.token(seq=mark + SEQ_STEP_MAX + 999))):
         said = bench.send(token)
-        if said and said[0]["hwm"] > mark:
+        if said and said[0]["st"] == "rejected" and said[0]["hwm"] > mark:
             raise Broken(f"a token that is {what}", f"a receipt with hwm {mark}", f"hwm {said[0]['hwm']}")
