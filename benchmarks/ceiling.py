@@ -20,7 +20,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
-GET = bytes(hiredis.pack_command(("GET", "ceiling")))
+GET = b"*2\r\n$3\r\nGET\r\n$7\r\nceiling\r\n"
 
 
 class Pipeline(asyncio.Protocol):
@@ -45,7 +45,8 @@ class Pipeline(asyncio.Protocol):
 
     def ask(self, *words: str) -> asyncio.Future[Any]:
         """The answer to any command."""
-        return self.send(bytes(hiredis.pack_command(words)))
+        packed = [f"*{len(words)}\r\n", *(f"${len(word)}\r\n{word}\r\n" for word in words)]
+        return self.send("".join(packed).encode("ascii"))
 
     def send(self, packed: bytes) -> asyncio.Future[Any]:
         """The answer to a command as it travels."""
@@ -70,7 +71,7 @@ async def connect(url: str) -> Pipeline:
     parts, loop = urlsplit(url), asyncio.get_running_loop()
     if parts.scheme == "unix":
         return (await loop.create_unix_connection(Pipeline, parts.path))[1]
-    return (await loop.create_connection(Pipeline, parts.hostname, parts.port or 6379))[1]
+    return (await loop.create_connection(Pipeline, parts.hostname or "127.0.0.1", parts.port or 6379))[1]
 
 
 class _Ceiling:

@@ -2,5 +2,5 @@
 
 from portal.settings import *  # noqa: F403 - all of them
 
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 ROOT_URLCONF = "benchmarks.peers"

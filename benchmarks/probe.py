@@ -27,6 +27,7 @@ from terminals.protocol import SET_CREDENTIAL  # noqa: E402
 from terminals.provisioning import OPERATOR, register  # noqa: E402
 
 PATTERN = "G0000000"
+TOKEN = "tok_" + "p" * 16
 BIG_TABLES = ("terminals_terminal", "terminals_command", "terminals_commandtoken", "terminals_terminalstatus")
 READS = 300
 SWEEPS = 40
@@ -45,7 +46,7 @@ def patterns() -> None:
         state=Command.State.APPLIED,
         jkt="p" * 16,
         seq=1,
-        jti="tok_" + "p" * 16,
+        jti=TOKEN,
         token_digest="d" * 43,
         attempt=1,
         claims=1,
@@ -53,7 +54,7 @@ def patterns() -> None:
         expires_at=at + timedelta(days=3),
         finished_at=at,
     )
-    CommandToken.objects.create(jti=command.jti, command=command, jkt="p" * 16, seq=1, digest="d" * 43)
+    CommandToken.objects.create(jti=TOKEN, command=command, jkt="p" * 16, seq=1, digest="d" * 43)
 
 
 def fleet(count: int, file: str) -> None:

@@ -22,15 +22,9 @@ from benchmarks import load, machine  # noqa: E402
 from portal import redis_server  # noqa: E402
 from portal.supervisor import parts  # noqa: E402
 from portal.supervisor.child import Child  # noqa: E402
-from terminals import inbox, jose  # noqa: E402
+from terminals import inbox  # noqa: E402
 from terminals.fleet.unit import Unit  # noqa: E402
-from terminals.protocol import (  # noqa: E402
-    BEARER_BACKDATE,
-    BEARER_LIFETIME,
-    PATH,
-    TYP_AUTH,
-    new_id,
-)
+from terminals.protocol import PATH  # noqa: E402
 from terminals.provisioning import register  # noqa: E402
 
 PORTS = range(18800, 18900)
@@ -136,15 +130,7 @@ def python(module: str) -> list[str]:
 
 def bearer(unit: Unit) -> str:
     """A bearer of the terminal, valid from now on."""
-    issued = int(time.time()) - BEARER_BACKDATE
-    claims = {
-        "iss": unit.tid,
-        "aud": settings.REKEY_ORIGIN + PATH,
-        "iat": issued,
-        "exp": issued + BEARER_LIFETIME,
-        "jti": new_id("tok"),
-    }
-    return jose.sign(claims, TYP_AUTH, unit.sign_key)
+    return unit.bearer(settings.REKEY_ORIGIN, int(time.time()))[0]
 
 
 def polls(units: Sequence[Unit], path: str = POLL) -> list[bytes]:

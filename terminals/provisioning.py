@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from django.conf import settings
 from django.db import transaction
@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from portal.models import Merchant, Store
 from terminals import jose
+from terminals.commands import issue
 from terminals.fleet.unit import Unit
 from terminals.models import Operator, Terminal, TerminalModel
-from terminals.protocol import KINDS, new_id
+from terminals.protocol import KINDS, SET_CREDENTIAL, new_id
 
 MERCHANT = "898440158129999"
 OPERATOR = "01"
@@ -23,10 +24,15 @@ class NotADemo(RuntimeError):
     """A real installation pairs its terminals one by one, with a code each."""
 
 
+def insist_on_demo() -> None:
+    """Raises NotADemo where real people could be meant."""
+    if not (settings.REKEY_DEMO or settings.DEBUG):
+        raise NotADemo("This is for demo installations, where REKEY_DEMO or DEBUG is on.")
+
+
 def fleet_store() -> Store:
     """The store all simulated terminals stand in. Raises NotADemo."""
-    if not (settings.REKEY_DEMO or settings.DEBUG):
-        raise NotADemo("Terminals are put in without pairing only where REKEY_DEMO or DEBUG is on.")
+    insist_on_demo()
     merchant, _made = Merchant.objects.get_or_create(number=MERCHANT, defaults={"legal_name": "Fleet"})
     return Store.objects.get_or_create(merchant=merchant, name="Fleet")[0]
 
@@ -72,3 +78,18 @@ def _row(unit: Unit, store: Store, model: TerminalModel) -> Terminal:
         capabilities={"keypad": "digits", "cmds": sorted(KINDS)},
         activated_at=timezone.now(),
     )
+
+
+def reset(terminal_id: str, password: str, note: Callable[[str], None]) -> None:
+    """Set the password of the operator of such a terminal; `note` is told the command's id at the commit.
+
+    Raises commands.CannotIssue.
+    """
+    terminal = Terminal.objects.get(pk=terminal_id)
+    with transaction.atomic():
+        issued: list[str] = []
+        transaction.on_commit(lambda: note(issued[0]))
+        command = issue(
+            terminal, SET_CREDENTIAL, operator_number=OPERATOR, sealed_password=password, requested_by="fleet"
+        )
+        issued.append(command.id)

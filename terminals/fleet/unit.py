@@ -11,7 +11,15 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from terminals.jose import SEAL, SIGN, b64u, unb64u
+from terminals.jose import SEAL, SIGN, b64u, sign, unb64u
+from terminals.protocol import (
+    BEARER_BACKDATE,
+    BEARER_LIFETIME,
+    BEARER_RENEW_BEFORE,
+    PATH,
+    TYP_AUTH,
+    new_id,
+)
 
 _PRIVATE_FILE: Final = 0o600
 
@@ -48,6 +56,13 @@ class Unit:
     def open_key(self) -> dict[str, str]:
         """The private key it opens with, as a JWK."""
         return _jwk(SEAL, self.opening)
+
+    def bearer(self, origin: str, now: int) -> tuple[str, int]:
+        """A bearer for this origin, and when to make the next one (Unix seconds)."""
+        issued = now - BEARER_BACKDATE
+        claims = {"iss": self.tid, "aud": origin + PATH, "iat": issued, "exp": issued + BEARER_LIFETIME}
+        claims["jti"] = new_id("tok")
+        return sign(claims, TYP_AUTH, self.sign_key), issued + BEARER_LIFETIME - BEARER_RENEW_BEFORE
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain JSON."""
