@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import time_machine
 from django.conf import settings as django_settings
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
@@ -27,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from terminals import commands, delivery, inbox, pairing_codes, stopping
+from terminals import commands, delivery, inbox, pairing_codes, sequence, stopping
 from terminals.models import Command, CommandToken, Terminal
 from terminals.protocol import (
     APPLIED,
@@ -41,6 +43,7 @@ from terminals.protocol import (
 )
 from terminals.simulator import failpoints
 from terminals.simulator.client import Client
+from terminals.simulator.outbox import Outbox
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
 from terminals.simulator.transport import Clock, Problem, Unreachable
@@ -375,12 +378,12 @@ class TerminalAndServer(RuleBasedStateMachine):
             assert done == sorted(done, key=order.index), "an older password replaced a newer one"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_whatever_happens_both_sides_agree_in_the_end(issuer_keys: Path, quiet_logs: None) -> None:
+def play(runs: int) -> None:
+    """Let it happen, so many times; raises what was found."""
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         TerminalAndServer,
         settings=settings(
-            max_examples=RUNS,
+            max_examples=runs,
             stateful_step_count=STEPS,
             deadline=None,
             derandomize=not THOROUGH,
@@ -389,8 +392,39 @@ def test_whatever_happens_both_sides_agree_in_the_end(issuer_keys: Path, quiet_l
             phases=(Phase.generate, Phase.shrink) if os.environ.get("REKEY_SHRINK") else (Phase.generate,),
         ),
     )
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_whatever_happens_both_sides_agree_in_the_end(issuer_keys: Path, quiet_logs: None) -> None:
+    play(RUNS)
     print("machine:", dict(counted))
     assert counted["runs"] >= RUNS
     assert counted["resets"]
     assert counted["power cuts"]
     assert counted["restores"]
+
+
+def forget_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that carries out and does not keep what it has to say."""
+    monkeypatch.setattr(Outbox, "finish", lambda self, state, now, tok, named, **outcome: None)
+
+
+def forget_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that gives out numbers anew after a restore, whatever the terminal says."""
+    monkeypatch.setattr(sequence, "catch_up", lambda *args: False)
+    monkeypatch.setattr(delivery, "_seen_by", lambda terminal: 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", [forget_receipts, forget_the_mark])
+@pytest.mark.django_db(transaction=True)
+def test_a_side_that_forgets_is_found(
+    mutant: Callable[[pytest.MonkeyPatch], None],
+    issuer_keys: Path,
+    quiet_logs: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mutant(monkeypatch)
+    with pytest.raises((AssertionError, FlakyFailure)):
+        play(60)
