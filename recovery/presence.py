@@ -45,6 +45,9 @@ def confirm(recovery: Recovery, number: str) -> requests.Matched:
         _stands_there(recovery, request)
         return requests.Matched(ok=True, tries_left=0)
     if matched.tries_left == 0:
+        if requests.wire_state(request, timezone.now()) == "pending":
+            # The last try is being judged in another call of this browser.
+            raise OutOfStep
         _stop(recovery, BURNED if request.state == RecoveryRequest.State.DENIED else RAN_OUT)
     return matched
 

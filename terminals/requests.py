@@ -180,7 +180,7 @@ def match(request_id: str, number: str) -> Matched:
         return Matched(_move(request_id, State.BOUND, to=State.PROVED, proved_at=now), 0)
     left = MATCH_TRIES - request.tries
     if left <= 0:
-        deny(request_id)
+        _move(request_id, State.BOUND, to=State.DENIED, finished_at=now)
     return Matched(ok=False, tries_left=max(0, left))
 
 
