@@ -59,7 +59,8 @@ DECISIONS = {
             _("Stop"),
             _(
                 "From its next call on it gets nothing but a lock or a factory reset. Stolen: it is told to "
-                "lock itself at once. A day after it has locked itself, or after 30 days, it is shut out for good."
+                "lock itself at once. A day after it has locked itself, or after 30 days, it is shut out "
+                "for good."
             ),
             StopForm,
             lambda terminal: terminal.state not in SHUT_OUT,

@@ -203,7 +203,7 @@ class TestTerminal:
         assert Terminal.objects.get().state == Terminal.State.QUARANTINED
         assert Command.objects.get(pk=command.pk).state == Command.State.EXPIRED
         page = text(browser.get(url("terminal", till.terminal.pk)))
-        assert "stopped : lost" in page and "at the latest it is shut out for good" in page
+        assert "Stopped : lost" in page and "it is shut out for good" in page
 
     def test_a_terminal_that_says_another_serial_is_told_to_the_owner(
         self, browser: Client, till: PairedTill
