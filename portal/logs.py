@@ -21,6 +21,8 @@ SHAPES = (
     re.compile(r"(?<![0-9])1[3-9][0-9]{9}(?![0-9])"),
     re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+"),
     re.compile(r"(?i)bearer\s+\S+"),
+    # The code of a terminal's screen, in the address that its QR leads to.
+    re.compile(r"(?<=/t/)[A-Za-z]{4}-?[A-Za-z]{4}(?![A-Za-z])"),
     # What stands behind a path may be somebody's search for a phone, however it is spaced.
     re.compile(r"(?<=\S)\?\S+$"),
 )
