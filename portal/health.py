@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import redis
 from django.conf import settings
@@ -25,9 +26,15 @@ _probes = Breaker(pause_s=0, width=2)
 
 def heartbeat() -> None:
     """Leave word, from a worker on beat's call, that work gets done and whether it can be signed."""
-    word = WITH_KEY if os.access(settings.REKEY_ISSUER_KEY_FILE, os.R_OK) else WITHOUT_KEY
+    word = WITH_KEY if _holds_a_key(Path(settings.REKEY_ISSUER_KEY_FILE)) else WITHOUT_KEY
     with _client() as client:
         client.set(HEARTBEAT_KEY, word, ex=HEARTBEAT_LASTS_S)
+
+
+def _holds_a_key(named: Path) -> bool:
+    """Whether the file, or some key file in the folder, can be read here."""
+    files = sorted(named.glob("signing*.jwk")) if named.is_dir() else [named]
+    return any(file.is_file() and os.access(file, os.R_OK) for file in files)
 
 
 def _client() -> redis.Redis:

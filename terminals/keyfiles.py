@@ -15,7 +15,7 @@ from terminals import jose
 # In the state folder, unless the command line names another one.
 KEY_FOLDER = "issuer"
 ROOT_FILE = "root.jwk"
-LOCKED_ROOT_FILE = "root.p12"
+LOCKED_ROOT_FILE = "root.pem"
 SIGNING_FILE = "signing.jwk"
 RESET_FILE = "signing-reset.jwk"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -89,4 +89,4 @@ def _astray(newest: Keyset, behind: Sequence[tuple[int | None, int]]) -> Iterato
 
 
 def _day(unix: int) -> str:
-    return str(datetime.fromtimestamp(unix, timezone.get_current_timezone()).date())
+    return str(datetime.fromtimestamp(unix, UTC).date())

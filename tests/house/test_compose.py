@@ -48,8 +48,10 @@ def test_each_process_knows_its_role() -> None:
     assert roles == {"migrate": "manage", "web": "web", "poll": "poll", "worker": "worker", "beat": "beat"}
 
 
-def test_only_the_worker_gets_the_signing_key() -> None:
-    assert [name for name in SERVICES if "issuer_key" in SERVICES[name].get("secrets", [])] == ["worker"]
+def test_only_the_worker_gets_the_signing_keys_and_cannot_change_them() -> None:
+    mounts = {name: str(service.get("volumes", "")) for name, service in SERVICES.items()}
+    assert [name for name, mount in mounts.items() if "issuer" in mount] == ["worker"]
+    assert "/run/secrets/issuer:ro" in mounts["worker"]
     told = [name for name in OURS if "REKEY_ISSUER_KEY_FILE" in SERVICES[name]["environment"]]
     assert told == ["worker"]
 
@@ -156,8 +158,9 @@ def test_the_same_commands_run_on_postgresql_and_redis_over_tcp(tmp_path: Path) 
         "rekey_pepper": os.environ["REKEY_PEPPER"],
         "rekey_field_key": os.environ["REKEY_FIELD_KEY"],
         "twilio_auth_token": "made-up",
-        "issuer_key": "{}",
+        "issuer/signing.jwk": "{}",
     }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     port = postgres.free_port()
     children: list[Child] = []

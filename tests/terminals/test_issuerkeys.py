@@ -39,7 +39,7 @@ def told_nothing(settings: Settings) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Passphrases that are not slow to try: these tests are not about guessing."""
-    monkeypatch.setattr(roots, "ROUNDS", 2000)
+    monkeypatch.setattr(roots, "COST", (16, 8, 1))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def vault(tmp_path: Path, passphrase: Path) -> Path:
     """The folder of a machine that no network reaches, with an encrypted root in it."""
     folder = tmp_path / "vault"
     folder.mkdir()
-    run("newroot", folder / "root.p12", "--passphrase-file", passphrase)
+    run("newroot", folder / "root.pem", "--passphrase-file", passphrase)
     return folder
 
 
@@ -68,7 +68,7 @@ def host(tmp_path: Path, vault: Path, passphrase: Path) -> Path:
     return folder
 
 
-def carry(folder: Path, vault: Path, passphrase: Path, *words: object, root: str = "root.p12") -> str:
+def carry(folder: Path, vault: Path, passphrase: Path, *words: object, root: str = "root.pem") -> str:
     """Write a request, carry it to the root, have it signed, carry it back and import it."""
     request = vault / "request.json"
     said = run(*words, "--dir", folder, "--request", request)
@@ -80,25 +80,33 @@ class TestTheRoot:
     def test_it_is_written_encrypted_in_a_form_that_other_tools_read(
         self, tmp_path: Path, passphrase: Path
     ) -> None:
-        said = run("newroot", tmp_path / "root.p12", "--passphrase-file", passphrase)
-        root = roots.load(tmp_path / "root.p12", PASSPHRASE)
+        said = run("newroot", tmp_path / "root.pem", "--passphrase-file", passphrase)
+        root = roots.load(tmp_path / "root.pem", PASSPHRASE)
         assert jose.thumbprint(root) in said
-        raw = (tmp_path / "root.p12").read_bytes()
+        raw = (tmp_path / "root.pem").read_bytes()
         assert root["d"].encode() not in raw and jose.unb64u(root["d"]) not in raw
-        command = ["openssl", "pkcs12", "-in", str(tmp_path / "root.p12"), "-nodes", "-passin"]
+        command = ["openssl", "pkey", "-in", str(tmp_path / "root.pem"), "-passin"]
         opened = subprocess.run([*command, f"pass:{PASSPHRASE}"], capture_output=True, check=True)
         assert b"BEGIN PRIVATE KEY" in opened.stdout
 
+    def test_at_its_full_cost_it_is_written_and_read_by_others_too(self, tmp_path: Path) -> None:
+        public = roots.make(tmp_path / "root.pem", PASSPHRASE)
+        command = ["openssl", "pkey", "-in", str(tmp_path / "root.pem"), "-passin", f"pass:{PASSPHRASE}"]
+        shown = subprocess.run([*command, "-pubout", "-outform", "DER"], capture_output=True, check=True)
+        assert shown.stdout.endswith(jose.unb64u(public["x"]))
+
     def test_guessing_its_passphrase_is_slow(self) -> None:
-        assert roots.ROUNDS >= 1_000_000
+        n, r, p = roots.COST
+        assert 128 * n * r >= 2**24 and p >= 16
+        assert 128 * n * r < 2**25, "OpenSSL grants a file no more"
 
     def test_only_its_owner_can_read_it_and_it_is_never_overwritten(
         self, vault: Path, passphrase: Path
     ) -> None:
-        assert stat.S_IMODE((vault / "root.p12").stat().st_mode) == 0o600
+        assert stat.S_IMODE((vault / "root.pem").stat().st_mode) == 0o600
         with pytest.raises(CommandError):
-            run("newroot", vault / "root.p12", "--passphrase-file", passphrase)
-        assert sorted(path.name for path in vault.iterdir()) == ["root.p12", "root.pub"]
+            run("newroot", vault / "root.pem", "--passphrase-file", passphrase)
+        assert sorted(path.name for path in vault.iterdir()) == ["root.pem", "root.pub"]
 
     def test_the_public_half_tells_nothing(self, vault: Path) -> None:
         assert set(json.loads((vault / "root.pub").read_text())) == {"kty", "crv", "x"}
@@ -106,18 +114,18 @@ class TestTheRoot:
     @pytest.mark.parametrize("wrong", ["", "another passphrase"])
     def test_a_wrong_passphrase_opens_nothing(self, vault: Path, wrong: str) -> None:
         with pytest.raises(roots.CannotOpen):
-            roots.load(vault / "root.p12", wrong)
+            roots.load(vault / "root.pem", wrong)
 
     def test_a_short_passphrase_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="at least 12"):
-            roots.make(tmp_path / "root.p12", "short")
-        assert not (tmp_path / "root.p12").exists()
+            roots.make(tmp_path / "root.pem", "short")
+        assert not (tmp_path / "root.pem").exists()
 
     @pytest.mark.parametrize(
         "content", [b"", b"{}", b"[]", b'{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}']
     )
     def test_a_file_that_is_no_root_is_said_to_be_none(self, tmp_path: Path, content: bytes) -> None:
-        for name in ("root.jwk", "root.p12"):
+        for name in ("root.jwk", "root.pem"):
             keyfiles.write_new(tmp_path / name, content)
             with pytest.raises(roots.CannotOpen):
                 roots.load(tmp_path / name, PASSPHRASE)
@@ -128,7 +136,7 @@ class TestTheRoot:
         answers = iter([PASSPHRASE, PASSPHRASE + "!"])
         monkeypatch.setattr("terminals.management.commands.issuerkeys.getpass", lambda _: next(answers))
         with pytest.raises(CommandError, match="not the same"):
-            run("newroot", tmp_path / "root.p12")
+            run("newroot", tmp_path / "root.pem")
 
 
 class TestTheRootElsewhere:
@@ -145,7 +153,7 @@ class TestTheRootElsewhere:
     def test_nothing_happens_before_the_import(self, host: Path, vault: Path, passphrase: Path) -> None:
         before = issuer.standings()
         run("rotate", "--dir", host, "--request", vault / "r.json")
-        run("sign", vault / "r.json", "--root", vault / "root.p12", "--passphrase-file", passphrase)
+        run("sign", vault / "r.json", "--root", vault / "root.pem", "--passphrase-file", passphrase)
         after = [one for one in issuer.standings() if one.state != "prepared"]
         assert [(one.key, one.state) for one in after] == [(one.key, one.state) for one in before]
         run("import", vault / "r.jws")
@@ -169,7 +177,7 @@ class TestTheRootElsewhere:
         self, host: Path, vault: Path, passphrase: Path
     ) -> None:
         run("rotate", "--dir", host, "--request", vault / "r.json")
-        run("sign", vault / "r.json", "--root", vault / "root.p12", "--passphrase-file", passphrase)
+        run("sign", vault / "r.json", "--root", vault / "root.pem", "--passphrase-file", passphrase)
         token = (vault / "r.jws").read_text()
         (vault / "r.jws").write_text(token[:-10] + "AAAAAAAAA\n")
         with pytest.raises(CommandError):
@@ -182,7 +190,7 @@ class TestTheRootElsewhere:
     ) -> None:
         (vault / "r.json").write_text(content)
         with pytest.raises(CommandError):
-            run("sign", vault / "r.json", "--root", vault / "root.p12", "--passphrase-file", passphrase)
+            run("sign", vault / "r.json", "--root", vault / "root.pem", "--passphrase-file", passphrase)
 
     def test_another_root_does_not_sign_it(self, host: Path, vault: Path, passphrase: Path) -> None:
         run("newroot", vault / "other.jwk")
@@ -212,9 +220,9 @@ class TestTheRootElsewhere:
         self, host: Path, vault: Path, passphrase: Path
     ) -> None:
         old = Keyset.objects.get().root_thumbprint
-        run("newroot", vault / "second.p12", "--passphrase-file", passphrase)
+        run("newroot", vault / "second.pem", "--passphrase-file", passphrase)
         carry(host, vault, passphrase, "roots", "--add", vault / "second.pub")
-        carry(host, vault, passphrase, "roots", f"--drop={old}", root="second.p12")
+        carry(host, vault, passphrase, "roots", f"--drop={old}", root="second.pem")
         said = [jose.thumbprint(root) for root in issuer.content(issuer.keyset(3)).roots]
         assert said == [issuer.keyset(3).root_thumbprint] != [old]
 
@@ -317,5 +325,5 @@ def test_the_machine_with_the_root_needs_no_settings_and_no_database(
     run("rotate", "--dir", host, "--request", vault / "r.json")
     settings.SECRET_KEY = settings.REKEY_PEPPER = settings.REKEY_FIELD_KEY = ""
     with django_assert_num_queries(0):  # type: ignore[attr-defined]
-        run("sign", vault / "r.json", "--root", vault / "root.p12", "--passphrase-file", passphrase)
+        run("sign", vault / "r.json", "--root", vault / "root.pem", "--passphrase-file", passphrase)
         run("newroot", vault / "third.jwk")

@@ -105,9 +105,9 @@ class Command(BaseCommand):
 
     def _start_parts(self, crew: Crew, host: str, port: int) -> list[Tail]:
         self._step("web, worker, beat")
-        key = self.var / "issuer" / "signing.jwk"
+        keys = self.var / "issuer"
         rows = (
-            ("worker", parts.worker(), parts.environment("worker", key)),
+            ("worker", parts.worker(), parts.environment("worker", keys)),
             ("beat", parts.beat(self.var / "beat"), parts.environment("beat")),
             ("web", parts.web(host, port), parts.environment("web")),
         )

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         """One sub-command each."""
         doors = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
         init = doors.add_parser("init", help="root, issuer keys and keyset 1; again changes nothing")
-        init.add_argument("--encrypt", action="store_true", help="write the root encrypted (root.p12)")
+        init.add_argument("--encrypt", action="store_true", help="write the root encrypted (root.pem)")
         init.add_argument("--root-public", type=Path, help="the root was made elsewhere: its public half")
         rotate = doors.add_parser("rotate", help="the next key takes over, a new one is published ahead")
         switch = doors.add_parser("switch", help="the next key takes over at once; needs no root")
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         change = doors.add_parser("roots", help="add a root beside the present one, or drop one")
         change.add_argument("--add", type=Path, metavar="PUBLIC", help="public half of the new root")
         change.add_argument("--drop", metavar="THUMBPRINT", help="thumbprint of the root to leave out")
-        new = doors.add_parser("newroot", help="make a root in a file (.p12 encrypted, .jwk in the clear)")
+        new = doors.add_parser("newroot", help="make a root in a file (.pem encrypted, .jwk in the clear)")
         new.add_argument("file", type=Path)
         sign = doors.add_parser("sign", help="where the root is: sign a request")
         sign.add_argument("file", type=Path)
