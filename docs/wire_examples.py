@@ -118,6 +118,20 @@ RECOVERY = {
 QUESTION, COUNTER = "0748213951", 107
 
 
+NEW_SIGN = signing_key(0x55)
+# The X25519 key stays, so what is sealed to it already can still be opened.
+POSSESSION: dict[str, Any] = {
+    "old": jose.kid16(SIGN), "enc": jose.public_jwk(OPEN), "aud": AUDIENCE, "iat": NOW, "jti": "p0o9i8u7y6t5",
+}  # fmt: skip
+
+
+def keyroll() -> dict[str, Any]:
+    """Claims of a key roll: the proof of the new key is inside."""
+    proof = jose.sign(POSSESSION, protocol.TYP_POSSESSION, NEW_SIGN, embed_jwk=True)
+    claims = {"iss": TID, "aud": AUDIENCE, "iat": NOW, "exp": NOW + 300, "jti": "k1l2m3n4o5p6"}
+    return claims | {"proof": proof}
+
+
 def unlock() -> dict[str, Any]:
     """A question, what goes into its answer, and the answer."""
     session = ocra.session_of(TID, "03")
@@ -164,6 +178,10 @@ def examples() -> dict[str, str]:
         "enroll-answer": pretty(answer),
         "challenge": pretty({"nonce": NONCE, "offline_key": OFFLINE_KEY}),
         "confirm": pretty({"nonce": NONCE}),
+        "possession-claims": pretty(POSSESSION),
+        "keyroll-claims": pretty(keyroll()),
+        "keyroll": jose.sign(keyroll(), protocol.TYP_KEYROLL, SIGN),
+        "keyroll-answer": pretty({"state": "rolling", "until": NOW + protocol.KEYROLL_GRACE}),
         "keyset-claims": pretty(KEYSET),
         "bearer-claims": pretty(BEARER),
         "bearer": bearer,

@@ -49,7 +49,7 @@ BEARER_GRACE: Final = 30
 TOKEN_LIFETIME_MAX: Final = 7 * 24 * HOUR
 CHOOSE_SCREEN: Final = 15 * 60
 PAIRING_LIFETIME: Final = 15 * 60
-# Codes on a printed sheet: a working day (docs/decisions/0011).
+# Codes on a printed sheet: a working day (docs/decisions/0012).
 SHEET_LIFETIME: Final = 12 * HOUR
 WAIT_MAX: Final = 55
 KEYROLL_GRACE: Final = 24 * HOUR
