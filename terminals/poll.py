@@ -315,6 +315,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             # What is loaded by now stays; looking through it for garbage would hold everybody up.
             gc.collect()
             gc.freeze()
+            current.get().wakeups.start()
         else:
             await close()
         await send({"type": f"{message['type']}.complete"})
