@@ -102,13 +102,21 @@ def reachable() -> Iterator[redis.Redis]:
 
 def push(terminal_id: str, items: Iterable[Item], *, wake: bool = True) -> None:
     """Put tokens in; again is harmless. Raises InboxUnavailable."""
+    push_many(((terminal_id, item) for item in items), wake=wake)
+
+
+def push_many(items: Iterable[tuple[str, Item]], *, wake: bool = True) -> None:
+    """Put tokens into the inboxes of many terminals, in one round trip. Raises InboxUnavailable."""
     with reachable() as server:
         pipe = server.pipeline(transaction=False)
-        for item in items:
+        touched = set()
+        for terminal_id, item in items:
             pipe.hset(key_of(terminal_id), item.jti, f"{item.seq} {item.command_id} {item.token}")
-        pipe.expire(key_of(terminal_id), KEEP_S)
-        if wake:
-            _tell(pipe, WAKE, terminal_id)
+            touched.add(terminal_id)
+        for terminal_id in touched:
+            pipe.expire(key_of(terminal_id), KEEP_S)
+            if wake:
+                _tell(pipe, WAKE, terminal_id)
         pipe.execute()
 
 

@@ -201,7 +201,7 @@ def _refused(said: Statement, token: CommandToken, *, told: bool) -> str:
 def _was_replaced(command: Command) -> bool:
     """Whether we would sign by another issuer key today: the one of this token was revoked, or is old."""
     try:
-        present = signer.choose(command.kind, command.terminal_id).kid
+        present = signer.ring().choose(command.kind, command.terminal_id).kid
         return jose.read(command.token, TYP_COMMAND).kid != present
     except (signer.NoSigningKey, jose.JoseError):
         return False

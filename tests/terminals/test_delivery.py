@@ -138,15 +138,15 @@ class TestFailures:
 
     def test_one_broken_row_does_not_hold_up_the_others(self, till: PairedTill) -> None:
         broken, sound = reset(till, "01"), reset(till, "03")
-        original = signer.sign_command
+        original = signer.Ring.sign
 
-        def sign(claims: dict[str, object]) -> str:
+        def sign(ring: signer.Ring, claims: dict[str, object], version: int | None = None) -> str:
             if claims["cid"] == broken.pk:
                 raise RuntimeError("cannot be signed")
-            return original(claims)
+            return original(ring, claims, version)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(signer, "sign_command", sign)
+            patch.setattr(signer.Ring, "sign", sign)
             delivery.sweep()
         assert tokens_in_inbox(till.terminal) == [fresh(sound).token]
         assert fresh(broken).state == State.QUEUED
@@ -171,14 +171,14 @@ class TestProjection:
         assert tokens_in_inbox(till.terminal) == [command.token]
 
     def test_what_is_withdrawn_while_it_is_being_pushed_leaves_nothing_behind(self, till: PairedTill) -> None:
-        command, push = reset(till), inbox.push
+        command, push = reset(till), inbox.push_many
 
         def withdraw_first(*args: object, **more: object) -> None:
             commands.cancel(command.pk, "user:1")
             push(*args, **more)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(inbox, "push", withdraw_first)
+            patch.setattr(inbox, "push_many", withdraw_first)
             delivery.deliver(command.pk)
         assert fresh(command).state == State.CANCELLED and not tokens_in_inbox(till.terminal)
 
