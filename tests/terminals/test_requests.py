@@ -10,13 +10,21 @@ from typing import Any
 import pytest
 import time_machine
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from portal.models import AuditEvent
 from terminals import inbox, requests
-from terminals.models import Operator, RecoveryRequest, Terminal
+from terminals.models import OfflineUnlock, Operator, RecoveryRequest, Terminal
 from terminals.protocol import RECOVERY_LIFETIME
-from tests.cast import PairedTill, make_other_merchant, make_terminal, pair_on_paper
+from tests.cast import (
+    PairedTill,
+    make_other_merchant,
+    make_staff,
+    make_terminal,
+    pair_on_paper,
+    signed_in,
+)
 
 pytestmark = pytest.mark.django_db
 State = RecoveryRequest.State
@@ -139,6 +147,21 @@ class TestTheDoor:
             assert state_at(till, shown.rid).json() == {"state": "expired"}
             assert requests.expire_due(timezone.now()) == 1
             assert state_at(till, shown.rid).json() == {"state": "expired"}
+
+
+class TestTheDesk:
+    @pytest.mark.parametrize("name", ["recoveryrequest", "offlineunlock"])
+    def test_support_reads_what_was_asked_at_terminals_and_changes_nothing(
+        self, till: PairedTill, name: str
+    ) -> None:
+        shown, desk = opened(till), signed_in(make_staff())
+        row = OfflineUnlock.objects.create(terminal=till.terminal, counter=1, question_digest="x" * 43)
+        pk = {"recoveryrequest": shown.rid, "offlineunlock": row.pk}[name]
+        listed = desk.get(reverse(f"admin:terminals_{name}_changelist"))
+        one = desk.get(reverse(f"admin:terminals_{name}_change", args=[pk]))
+        assert [listed.status_code, one.status_code] == [200, 200]
+        assert "x" * 43 not in one.content.decode() and 'name="_save"' not in one.content.decode()
+        assert desk.get(reverse(f"admin:terminals_{name}_add")).status_code == 403
 
 
 class TestTheCode:
