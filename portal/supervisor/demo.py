@@ -70,4 +70,6 @@ class Demo:
       .venv/bin/python -m terminals.simulator screen --state {till}
       .venv/bin/python -m terminals.simulator signon --state {till} {example["number"]} {example["password"]}
       这是终端首次启动时的密码 · that is the password of its first start, until you reset it
+      .venv/bin/python -m terminals.simulator forgot --state {till} {example["number"]}
+      再看一次屏幕：扫码找回 · look at the screen again: a code to scan
 """

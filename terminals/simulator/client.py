@@ -26,7 +26,7 @@ __all__ = ["FAST", "SLOWEST", "Client", "EnrollmentFailed", "Pace"]
 
 KEYSETS_EVERY: Final = 24 * 3600
 _SLICE: Final = 0.5
-_UNWELCOME: Final = ("revoked", "quarantined")
+_UNWELCOME: Final = ("revoked", "quarantined", "upgrade_required")
 # The pairing is over and cannot be finished; what was in force before it stays so.
 _PAIRING_OVER: Final = ("conflict", "key_in_use", "gone", "not_found")
 # Our own fault or not served: asking again would not help.

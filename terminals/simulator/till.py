@@ -11,7 +11,16 @@ from argon2 import PasswordHasher
 
 from terminals import jose
 from terminals.policy import Rule
-from terminals.protocol import APPLIED, DEFERRED, OPERATORS_MAX, RC_UNREAD, REJECTED, SIGNED_ON, SUPERVISOR
+from terminals.protocol import (
+    APPLIED,
+    DEFERRED,
+    OPEN_COMMANDS_MAX,
+    OPERATORS_MAX,
+    RC_UNREAD,
+    REJECTED,
+    SIGNED_ON,
+    SUPERVISOR,
+)
 from terminals.simulator.checks import Accepted, AlreadyDone, Judge, Refused
 from terminals.simulator.effects import Effects, Order
 from terminals.simulator.keysets import Trust
@@ -149,6 +158,7 @@ class Till:
 
     def _defer(self, state: State, order: Order, retry: int) -> Handled:
         state.waits.setdefault(order.token.cid, order.now)
+        state.waits = dict(list(state.waits.items())[-OPEN_COMMANDS_MAX:])
         if all(item.tok != order.tok for item in state.outbox):
             named = order.token.named
             self.outbox.receipt(state, order.now, order.tok, named, st=DEFERRED, rc="busy", retry=retry)

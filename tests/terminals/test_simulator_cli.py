@@ -136,7 +136,7 @@ class TestScreen:
             Wipe(token, now + 30, declinable=True),
             Wipe(token, now, declinable=False, reported="r"),
         ):
-            for trouble in ("invalid_auth", "revoked", "quarantined", "keyset_refused"):
+            for trouble in ("invalid_auth", "revoked", "quarantined", "keyset_refused", "upgrade_required"):
                 state.wipe, state.trouble = wipe, trouble
                 shown.add(render(state, now, lang))
         for outcome in ("wanted", "pending", "denied", "expired", "done", "unknown", "refused", "too_often"):
@@ -146,7 +146,7 @@ class TestScreen:
             shown.add(render(state, now, lang))
         state.restart = Restart(token, 0)
         shown.add(render(state, now, lang))
-        assert len(shown) == 17
+        assert len(shown) == 19
         lines = [line for text in shown for line in text.splitlines()]
         assert all(line[0] in "┌│├└" and line[-1] in "┐│┤┘" for line in lines)
 

@@ -235,7 +235,7 @@ class TestWithdrawal:
 
 
 class TestUnwelcome:
-    @pytest.mark.parametrize("code", ["revoked", "quarantined"])
+    @pytest.mark.parametrize("code", ["revoked", "quarantined", "upgrade_required"])
     def test_it_keeps_asking_slowly_and_forgets_nothing(
         self, machine: Machine, server: StandIn, code: str
     ) -> None:
