@@ -20,9 +20,9 @@ class NotAllowed(Exception):
 
 
 def terminals_of(recovery: Recovery) -> QuerySet[Terminal]:
-    """The terminals this recovery may speak to: active ones of the merchant that was proved."""
+    """The terminals this recovery may speak to: active, unopened ones of the merchant that was proved."""
     return Terminal.objects.filter(
-        store__merchant=recovery.merchant, state=Terminal.State.ACTIVE
+        store__merchant=recovery.merchant, state=Terminal.State.ACTIVE, tampered_at__isnull=True
     ).select_related("store", "model", "status")
 
 

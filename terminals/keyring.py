@@ -74,7 +74,6 @@ def _start_over(terminal: Terminal) -> None:
     facts = terminal.pending_facts
     terminal.capabilities, terminal.firmware = facts.get("capabilities", {}), facts.get("firmware", "")
     terminal.offline_key, terminal.offline_counter = terminal.pending_offline_key, 0
-    terminal.tampered_at = None
     terminal.state = Terminal.State.ACTIVE
     terminal.activated_at = timezone.now()
     TerminalStatus.objects.filter(terminal=terminal).delete()

@@ -125,9 +125,13 @@ def _operator_line(
         age_days=told["age_days"] if told else None,
         state=_operator_state(told),
         tries_left=told["tries_left"] if told else None,
-        can_reset=row is not None and ordinary and terminal.state == State.ACTIVE,
+        can_reset=row is not None and ordinary and _takes_resets(terminal),
         extra_proof=row is not None and not ordinary,
     )
+
+
+def _takes_resets(terminal: Terminal) -> bool:
+    return terminal.state == State.ACTIVE and terminal.tampered_at is None
 
 
 def _operator_state(told: Mapping[str, Any] | None) -> str:

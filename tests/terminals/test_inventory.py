@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from recovery.models import Ticket
-from terminals import alerts, commands, comparison, delivery, inbox, inventory, tamper
+from recovery.authority import terminals_of
+from recovery.models import Recovery, Ticket
+from terminals import alerts, commands, comparison, delivery, inbox, inventory, overview, tamper
 from terminals.claims import parse_inventory
 from terminals.condition import condition
 from terminals.models import Command, Operator, Terminal, TerminalAlert, TerminalStatus
@@ -393,3 +394,11 @@ def test_keys_are_shown_to_support_by_name_alone(issuer_keys: Path) -> None:
     for words in ("in use", "published ahead", "factory resets"):
         assert words in page
     assert desk.get(reverse("admin:terminals_keyset_changelist")).status_code == 200
+
+
+def test_no_journey_leads_to_a_terminal_that_was_opened(till: PairedTill) -> None:
+    visited = Recovery(merchant=till.terminal.store.merchant)
+    assert list(terminals_of(visited)) == [till.terminal]
+    send(till, report(tamper=True))
+    assert not terminals_of(visited).exists()
+    assert not any(line.can_reset for line in overview.operator_lines(seen(till), timezone.now()))
