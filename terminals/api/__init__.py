@@ -5,13 +5,14 @@ from __future__ import annotations
 from ninja.errors import ValidationError
 
 from terminals.api import enrollment, inventory, keysets, receipts, recoveries
-from terminals.problems import TerminalAPI, refuse, refuse_broken, refuse_parameters
+from terminals.api.document import DocumentedAPI
+from terminals.problems import refuse, refuse_broken, refuse_parameters
 from terminals.protocol import ProtocolError
 
-api = TerminalAPI(
+api = DocumentedAPI(
     title="Rekey terminal protocol",
     version="1",
-    description="What a terminal speaks; `GET commands` is served beside it. See docs/terminal-protocol.md.",
+    description="What a terminal speaks. How, and in which order, says docs/terminal-protocol.md.",
     urls_namespace="terminal-v1",
     docs_url=None,
 )

@@ -1,0 +1,1 @@
+"""The OpenAPI document: checked in as it is served, and true of a running server."""
