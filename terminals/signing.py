@@ -6,9 +6,10 @@ and writes by statements of its own; everything rare goes the ordinary way.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import structlog
@@ -27,6 +28,16 @@ log = structlog.get_logger(__name__)
 # nothing to gain for whoever only has a bearer. Its signed word counts for any distance (see receipts).
 SKIP_MAX = 1000
 
+WAITING = """
+SELECT c.id, c.kind, c.operator_number, c.args, c.guard, c.sealed, c.sealed_kid, c.requested_by,
+    c.approved_by, c.recovery_ref, c.expires_at, c.claims, c.token, c.seq, c.jti, c.terminal_id,
+    t.state, t.tampered_at, t.sign_kid, t.enc_kid, t.last_seq, s.reported_hwm, s.keyset_version
+FROM terminals_command c JOIN terminals_terminal t ON t.id = c.terminal_id
+    LEFT JOIN terminals_terminalstatus s ON s.terminal_id = t.id
+WHERE c.id IN ({ids}) AND c.state = 'queued' AND c.pushed_at IS NULL
+    AND (c.claimed_until IS NULL OR c.claimed_until < %s)
+ORDER BY c.terminal_id, c.created_at, c.id
+"""
 SIGNED = """
 UPDATE terminals_command SET token = %s, token_digest = %s, jkt = %s, seq = %s, jti = %s,
     attempt = attempt + 1, claims = claims + 1, claimed_until = %s
@@ -44,13 +55,13 @@ class Overtaken(Exception):
 
 
 class Waiting(NamedTuple):
-    """What is needed of a queued command and its terminal; the names are those of the columns."""
+    """What is needed of a queued command and its terminal, as the database gives it."""
 
     pk: str
     kind: str
     operator_number: str
-    args: dict[str, Any]
-    guard: dict[str, Any]
+    args: str
+    guard: str
     sealed: str
     sealed_kid: str
     requested_by: str
@@ -62,13 +73,13 @@ class Waiting(NamedTuple):
     seq: int | None
     jti: str | None
     terminal_id: str
-    terminal__state: str
-    terminal__tampered_at: datetime | None
-    terminal__sign_kid: str | None
-    terminal__enc_kid: str | None
-    terminal__last_seq: int
-    terminal__status__reported_hwm: int | None
-    terminal__status__keyset_version: int | None
+    state: str
+    tampered_at: object | None
+    sign_kid: str | None
+    enc_kid: str | None
+    last_seq: int
+    reported_hwm: int | None
+    keyset_version: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class Batch:
     numbers: dict[str, int] = field(default_factory=dict)
 
 
-def may_receive(state: str, tampered_at: datetime | None, kind: str) -> bool:
+def may_receive(state: str, tampered_at: object | None, kind: str) -> bool:
     """Whether a command of this kind is signed for a terminal in this state, and offered to it."""
     if tampered_at is not None:
         return False
@@ -116,9 +127,8 @@ def sign(ids: Sequence[str], now: datetime, until: datetime) -> Batch:
     batch = Batch()
     with transaction.atomic():
         _lock(ids)
-        rows = unclaimed(now).filter(pk__in=ids).order_by("terminal_id", "created_at", "pk")
-        for row in rows.values_list(*Waiting._fields):
-            _take(Waiting(*row), batch, now, until)
+        for row in _waiting(ids, now):
+            _take(row, batch, now, until)
         _store(batch)
     return batch
 
@@ -131,14 +141,22 @@ def _lock(ids: Sequence[str]) -> None:
         list(locked.values_list("pk", flat=True))
 
 
+def _waiting(ids: Sequence[str], now: datetime) -> list[Waiting]:
+    """Those of `unclaimed`, each with what is needed."""
+    text = WAITING.format(ids=", ".join(["%s"] * len(ids)))
+    with connection.cursor() as cursor:
+        cursor.execute(text, [*ids, connection.ops.adapt_datetimefield_value(now)])
+        return [Waiting(*row) for row in cursor.fetchall()]
+
+
 def _take(row: Waiting, batch: Batch, now: datetime, until: datetime) -> None:
-    if not may_receive(row.terminal__state, row.terminal__tampered_at, row.kind):
+    if not may_receive(row.state, row.tampered_at, row.kind):
         return
     if row.kind in GUARDED and not row.approved_by:
         return  # the database refuses such rows as well
     if row.token:
         _hold(row, batch, until)
-    elif row.sealed and row.sealed_kid != row.terminal__enc_kid:
+    elif row.sealed and row.sealed_kid != row.enc_kid:
         batch.stale.append(row.pk)
     else:
         _sign(row, batch, now, until)
@@ -153,10 +171,10 @@ def _hold(row: Waiting, batch: Batch, until: datetime) -> None:
 
 def _sign(row: Waiting, batch: Batch, now: datetime, until: datetime) -> None:
     """One that cannot be signed must not keep the others from going out."""
-    number = batch.numbers.get(row.terminal_id) or max(row.terminal__last_seq, _skipped_to(row))
+    number = batch.numbers.get(row.terminal_id) or max(row.last_seq, _skipped_to(row))
     claims = _claims(row, number + 1, now)
     try:
-        token = signer.ring().sign(claims, row.terminal__status__keyset_version)
+        token = signer.ring().sign(claims, row.keyset_version)
     except signer.NoSigningKey as error:
         log.critical("cannot_sign", command=row.pk, why=str(error))
         batch.failed.append(row.pk)
@@ -166,7 +184,7 @@ def _sign(row: Waiting, batch: Batch, now: datetime, until: datetime) -> None:
         batch.failed.append(row.pk)
         return
     batch.numbers[row.terminal_id] = number + 1
-    digest, jkt, jti = jose.digest(token), row.terminal__sign_kid or "", claims["jti"]
+    digest, jkt, jti = jose.digest(token), row.sign_kid or "", claims["jti"]
     moment = connection.ops.adapt_datetimefield_value
     batch.stored.append((token, digest, jkt, number + 1, jti, moment(until), row.pk))
     batch.recorded.append((jti, row.pk, jkt, number + 1, digest, moment(now)))
@@ -193,7 +211,7 @@ def _skipped_to(row: Waiting) -> int:
 
     Then the database was restored: a number it has used is not given out a second time, and people are told.
     """
-    seen, ours = row.terminal__status__reported_hwm, row.terminal__last_seq
+    seen, ours = row.reported_hwm, row.last_seq
     if not ours or seen is None or not ours < seen <= ours + SKIP_MAX:
         return 0
     terminal = Terminal.objects.select_related("store__merchant").get(pk=row.terminal_id)
@@ -205,9 +223,9 @@ def _claims(row: Waiting, seq: int, now: datetime) -> dict[str, Any]:
     claims: dict[str, Any] = {
         "iss": settings.REKEY_ORIGIN,
         "aud": row.terminal_id,
-        "jkt": row.terminal__sign_kid,
+        "jkt": row.sign_kid,
         "iat": int(now.timestamp()),
-        "exp": int(row.expires_at.timestamp()),
+        "exp": _unix(row.expires_at),
         "jti": new_id("tok"),
         "cid": row.pk,
         "seq": seq,
@@ -216,10 +234,15 @@ def _claims(row: Waiting, seq: int, now: datetime) -> dict[str, Any]:
     }
     optional = {
         "op": row.operator_number,
-        "args": row.args,
-        "guard": row.guard,
+        "args": json.loads(row.args),
+        "guard": json.loads(row.guard),
         "rid": row.recovery_ref,
         "sealed": row.sealed,
         "apr": [row.approved_by] if row.approved_by else [],
     }
     return claims | {name: value for name, value in optional.items() if value}
+
+
+def _unix(moment: datetime) -> int:
+    """Unix seconds of a moment as the database gives it: SQLite leaves out the zone, which is its UTC."""
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
