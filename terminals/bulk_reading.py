@@ -30,6 +30,17 @@ REQUIRED: Final = ("number", "serial", "name", "model", "merchant", "store")
 FORMULA: Final = ("=", "+", "-", "@")
 
 
+TITLES: Final[Mapping[str, Promise]] = {
+    "number": _("Terminal number"),
+    "serial": _("Serial number"),
+    "name": _("Name"),
+    "model": _("Model"),
+    "merchant": _("Merchant number"),
+    "store": _("Store"),
+    "power": _("Power and network"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What is wrong, and where: the line as an editor counts (0 for the whole list), and the column."""
@@ -37,6 +48,11 @@ class Problem:
     line: int
     column: str
     text: str | Promise
+
+    @property
+    def title(self) -> str | Promise:
+        """The column in words; empty for the whole line."""
+        return TITLES.get(self.column, "")
 
 
 class BadList(Exception):

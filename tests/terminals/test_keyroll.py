@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import Client
 from django.utils import timezone
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, issuer, jose, keyroll, lives, pairing_codes
+from terminals import commands, delivery, issuer, jose, keyroll, lives, pairing_codes, stopping
 from terminals.models import Command, Terminal, TerminalStatus
 from terminals.protocol import MESSAGE, TYP_KEYROLL, TYP_POSSESSION
 from tests.cast import PairedTill, audience, make_terminal, pair_on_paper, payload
 from tests.portal.parallel import in_parallel
+from tests.terminals.asgi import ask, run
 from tests.terminals.units import Unit
 from tests.terminals.work import delivered, fresh, reset, tokens_in_inbox
 
@@ -253,3 +256,43 @@ def test_a_repeated_confirmation_does_not_put_a_rolling_key_in_force(issuer_keys
     assert unit.confirm(answer).status_code in (200, 409)
     assert Terminal.objects.get().sign_kid == jose.kid16(unit.sign_key)
     assert reset(roll.old).pk
+
+
+class TestPolling:
+    def test_the_first_poll_under_the_new_key_ends_the_old_one_whatever_was_remembered(
+        self, roll: Roll
+    ) -> None:
+        roll.post()
+        new = roll.new
+        old_bearer, new_bearer = roll.old.bearer(), new.bearer()
+
+        async def scene() -> list[int]:
+            statuses = [(await ask(roll.old, bearer=old_bearer)).status]
+            statuses.append((await ask(new, bearer=new_bearer)).status)
+            await asyncio.sleep(0.3)
+            statuses.append((await ask(roll.old, bearer=old_bearer)).status)
+            statuses.append((await ask(new, bearer=new_bearer)).status)
+            return statuses
+
+        assert run(scene) == [204, 204, 401, 204]
+        assert Terminal.objects.get().sign_kid == jose.kid16(roll.sign_key)
+
+    def test_a_terminal_that_was_stopped_is_served_its_lock_and_nothing_else_at_the_next_poll(
+        self, roll: Roll
+    ) -> None:
+        delivered(roll.old)
+        bearer = roll.old.bearer()
+
+        async def scene() -> list[Any]:
+            before = await ask(roll.old, bearer=bearer)
+            await sync_to_async(stopping.quarantine)(roll.old.terminal, "user:1", "stolen")
+            await sync_to_async(delivery.sweep)()
+            after = await ask(roll.old, bearer=bearer)
+            await sync_to_async(stopping.revoke)(roll.old.terminal, "user:1", "x")
+            await asyncio.sleep(0.3)
+            return [before, after, await ask(roll.old, bearer=bearer)]
+
+        before, after, last = run(scene)
+        assert [payload(token)["cmd"] for token in before.tokens] == ["set_credential"]
+        assert [payload(token)["cmd"] for token in after.tokens] == ["lock"]
+        assert (last.status, last.json()["code"]) == (403, "revoked")
