@@ -38,7 +38,7 @@ def report(folder: Path) -> Report:
         f"keyset {newest.version}, published {newest.created_at.date()}, ends {_day(says.exp)}",
         *(f"root {issuer.jose.thumbprint(root)}" for root in says.roots),
         *(_line(one, folder) for one in standings),
-        *(f"{count} terminals report keyset {version or '–'}" for version, count in behind),
+        *(f"terminals that report keyset {version or '–'}: {count}" for version, count in behind),
     ]
     due = [*_due(newest, says, standings, now), *_astray(newest, behind)]
     if roots.find(folder) == folder / issuer.ROOT_FILE:
