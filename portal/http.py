@@ -25,7 +25,7 @@ HEAD_MAX: Final = 16 * 1024
 HEADERS_MAX: Final = 64
 # A head has to arrive within this time; a connection without a request stays for `--timeout-keep-alive`.
 HEAD_S: Final = 10.0
-SWEEP_S: Final = 2.0
+SWEEP_S: Final = 5.0
 BODILESS: Final = frozenset({204, 304})
 TELLING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 END: Final = b"\r\n"

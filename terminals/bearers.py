@@ -22,7 +22,7 @@ class Caller:
     """One terminal that called: how to ask for its inbox, how often it may call, and when it last did."""
 
     __slots__ = (
-        "at", "headers", "interval", "meter", "owner", "question", "status", "telemetry", "terminal_id",
+        "headers", "interval", "meter", "noted_at", "owner", "question", "status", "telemetry", "terminal_id",
     )  # fmt: skip
 
     def __init__(self, terminal_id: str, interval: int) -> None:
@@ -32,7 +32,7 @@ class Caller:
         self.meter = Meter()
         self.headers: tuple[bytes, ...] = ()
         self.owner: Owner | None = None
-        self.at = 0.0
+        self.noted_at = 0.0
         self.status = 0
         self.telemetry = b""
 

@@ -96,7 +96,7 @@ class Notes:
         for start in range(0, len(called), MEMBERS_AT_ONCE):
             words: list[str | bytes] = []
             for caller in called[start : start + MEMBERS_AT_ONCE]:
-                words += (caller.terminal_id, seen.written(caller.at, caller.status, caller.telemetry))
+                words += (caller.terminal_id, seen.written(caller.noted_at, caller.status, caller.telemetry))
             await self._pipe.ask(pack("HSET", seen.SHEET, *words))
 
     async def _to_rows(self, called: set[Caller]) -> None:
@@ -106,7 +106,7 @@ class Notes:
             self._called |= called
             return
         self._rows_at = now
-        facts = {one.terminal_id: (one.at, one.status, one.telemetry) for one in called}
+        facts = {one.terminal_id: (one.noted_at, one.status, one.telemetry) for one in called}
         try:
             await self._clerk.do(_store, facts)
         except DatabaseError as error:

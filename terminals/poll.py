@@ -38,6 +38,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = structlog.get_logger(__name__)
 # An inbox answers within milliseconds; after this long the rows are asked instead.
 READ_S: Final = 0.5
+# A terminal that goes on as before is noted this often; so old may "last seen" be.
+SEEN_S: Final = 3.0
 # So many terminals may wait for the rows at once while Redis is away, and so many are served in a second.
 ROWS_MAX: Final = 400
 ROWS_A_SECOND: Final = 400.0
@@ -88,7 +90,8 @@ class Poll:
     async def answer(self, scope: Scope, receive: Receive) -> Answer | None:
         """The answer to one poll, None when nobody is there to hear it. Raises ProtocolError."""
         headers = dict(scope["headers"])
-        _refuse_oddities(scope["method"], headers)
+        if scope["method"] != "GET" or b"content-length" in headers or b"transfer-encoding" in headers:
+            _refuse_oddities(scope["method"], headers)
         header, now = headers.get(b"authorization", b""), time.time()
         known = self.bearers.get(header, now)
         if known is None:
@@ -119,10 +122,11 @@ class Poll:
 
     def _note(self, caller: Caller, headers: dict[bytes, bytes], now: float, status: int) -> None:
         told = headers.get(b"rekey-telemetry", b"")
-        if told != caller.telemetry:
-            # What people are to read is checked by whoever reads it; here it must only not grow.
-            caller.telemetry = told if len(told) <= TELEMETRY_MAX and told.isascii() else b""
-        caller.at, caller.status = now, status
+        if told == caller.telemetry and status == caller.status and now < caller.noted_at + SEEN_S:
+            return
+        # What people are to read is checked by whoever reads it; here it must only not grow.
+        caller.telemetry = told if len(told) <= TELEMETRY_MAX and told.isascii() else b""
+        caller.noted_at, caller.status = now, status
         self.notes.called(caller)
 
     async def _read(self, caller: Caller) -> Contents:

@@ -17,6 +17,8 @@ def web(host: str, port: int) -> list[str]:
         *("--http", "portal.http:Http", "--ws", "none", "--lifespan", "on"),
         # The client's address is read in one place (portal.network), not rewritten on the way there.
         *("--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning"),
+        # Longer than a terminal's round: its next poll finds the connection still there.
+        *("--timeout-keep-alive", "90"),
         *("--timeout-graceful-shutdown", "2"),
     ]
 
