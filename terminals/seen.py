@@ -151,7 +151,8 @@ def _upsert(rows: list[TerminalStatus], fields: Iterable[str]) -> None:
 
 
 def _row(terminal_id: str, seen: Seen) -> TerminalStatus:
-    facts: dict[str, Any] = {"last_seen_at": seen.at, "last_status": seen.status}
+    # 0: it was not answered yet, for its first poll is still held.
+    facts: dict[str, Any] = {"last_seen_at": seen.at, "last_status": seen.status or None}
     if seen.telemetry is not None:
         told = seen.telemetry
         facts |= {

@@ -110,6 +110,9 @@ class Wakeups:
                     await self._hear()
             except (Unreachable, Refused) as error:
                 log.info("wakeups_away", error=str(error))
+            except Exception:
+                log.exception("wakeups_failed")
+                self.doubt()
             await asyncio.sleep(RECONNECT_S)
 
     async def _begin(self) -> None:
