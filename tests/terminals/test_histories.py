@@ -154,7 +154,7 @@ STEPS = (
 
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=24, max_size=40))
 @settings(
-    max_examples=50,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
