@@ -192,7 +192,7 @@ def known(parts: list[str]) -> bool:
         base = ROOT.joinpath(*parts[:length])
         if base.is_dir() and length == len(parts):
             return True
-        source = base.with_suffix(".py")
+        source = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
         if source.exists():
             return all(re.search(rf"\b{name}\b", source.read_text("utf-8")) for name in parts[length:])
     return False
