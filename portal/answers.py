@@ -11,7 +11,10 @@ from django.utils import timezone
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
     """429: the page that says how long to wait, and why."""
-    context = {"minutes": max(1, -(-seconds // 60)), "until": timezone.now() + timedelta(seconds=seconds)}
+    until = timezone.now() + timedelta(seconds=seconds)
+    # The page tells whole minutes; a minute too early would be one more refusal.
+    told = until if until == until.replace(second=0, microsecond=0) else until + timedelta(minutes=1)
+    context = {"minutes": max(1, -(-seconds // 60)), "until": told}
     response = render(request, "429.html", context, status=429)
     response.headers["Retry-After"] = str(seconds)
     return response

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 import structlog
 from django.conf import settings
@@ -55,7 +57,7 @@ SHIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Whether it was allowed, and in how many seconds the window ends."""
+    """Whether it was allowed, and in how many seconds the window ends (a shield says 0 while it allows)."""
 
     ok: bool
     resets_in: int
@@ -108,6 +110,9 @@ def sweep_allowances(now: float) -> int:
     return Allowance.objects.filter(window_start__lt=int(now) - KEEP_WINDOWS_S).delete()[0]
 
 
+Question = Callable[..., Taken]
+
+
 class Shield:
     """Windows in Redis, failing to strict ones in this process without making anybody wait."""
 
@@ -124,26 +129,37 @@ class Shield:
         self._memory = FixedWindowRateLimiter(MemoryStorage())
         self._away_until = 0.0
 
-    def hit(self, rate: RateLimitItem, name: str, digest: str) -> bool:
-        """Count one; whether it is within the rate."""
-        if time.monotonic() >= self._away_until:
-            try:
-                return self._redis.hit(rate, name, digest)
-            except Exception as error:  # noqa: BLE001 - any storage failure means: count here, strictly
-                self._away_until = time.monotonic() + SHIELD_PAUSE_S
-                log.warning("shield_away", error=type(error).__name__)
-        return self._memory.hit(strict(rate), name, digest)
+    def hit(self, rate: RateLimitItem, name: str, digest: str) -> Taken:
+        """Count one; whether it is within the rate, and if not, in how many seconds the window ends.
 
+        A window begins with its first hit.
+        """
+        return self._ask(_hit, rate, name, digest)
 
     def stands(self, rate: RateLimitItem, name: str, digest: str) -> bool:
         """Whether one more would be within the rate; nothing is counted."""
+        return self._ask(_stands, rate, name, digest).ok
+
+    def _ask(self, question: Question, rate: RateLimitItem, name: str, digest: str) -> Taken:
         if time.monotonic() >= self._away_until:
             try:
-                return self._redis.test(rate, name, digest)
-            except Exception as error:  # noqa: BLE001 - as in `hit`
+                return question(self._redis, rate, name, digest)
+            except Exception as error:  # noqa: BLE001 - any storage failure means: count here, strictly
                 self._away_until = time.monotonic() + SHIELD_PAUSE_S
                 log.warning("shield_away", error=type(error).__name__)
-        return self._memory.test(strict(rate), name, digest)
+        return question(self._memory, strict(rate), name, digest)
+
+
+def _hit(counter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> Taken:
+    if counter.hit(rate, *key):
+        return Taken(True, 0)
+    ends = counter.get_window_stats(rate, *key).reset_time
+    # Redis rounds what is left to whole seconds, down as well as up.
+    return Taken(False, max(0, ceil(ends - time.time())) + 1)
+
+
+def _stands(counter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> Taken:
+    return Taken(counter.test(rate, *key), 0)
 
 
 def strict(rate: RateLimitItem) -> RateLimitItem:
@@ -161,12 +177,8 @@ def shield(name: str, block: str) -> Taken:
 
     Callers whose address cannot be told share one bucket, a strict one.
     """
-    rate = rate_of(name)
-    window = int(rate.get_expiry())
-    if block == UNKNOWN:
-        rate = strict(rate)
-    ok = _shield(settings.REDIS_URL).hit(rate, name, keyed_digest("shield", name, block))
-    return Taken(ok, window - int(time.time()) % window)
+    rate = strict(rate_of(name)) if block == UNKNOWN else rate_of(name)
+    return _shield(settings.REDIS_URL).hit(rate, name, keyed_digest("shield", name, block))
 
 
 def shielded(name: str, block: str) -> bool:

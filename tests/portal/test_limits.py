@@ -117,6 +117,35 @@ def test_callers_without_an_address_share_a_strict_bucket() -> None:
     assert [shield("identify", "unknown").ok for _ in range(3)] == [True, True, False]
 
 
+def test_the_wait_that_is_told_is_the_true_one(redis_client: redis.Redis, settings: LazySettings) -> None:
+    settings.REKEY_LIMITS = {"support": "2/hour"}
+    for _ in range(2):
+        assert shield("support", "203.0.113.0/24").ok
+    name = next(key for key in redis_client.keys("rekey:limits*"))
+    redis_client.expire(name, 1500)
+    told = shield("support", "203.0.113.0/24")
+    assert not told.ok
+    assert 1500 <= told.resets_in <= 1502
+
+
+def test_after_the_wait_that_was_told_it_is_open(redis_client: redis.Redis, settings: LazySettings) -> None:
+    settings.REKEY_LIMITS = {"support": "1/2second"}
+    assert shield("support", "203.0.113.0/24").ok
+    told = shield("support", "203.0.113.0/24")
+    assert (told.ok, told.resets_in <= 3) == (False, True)
+    time.sleep(told.resets_in)
+    assert shield("support", "203.0.113.0/24").ok
+
+
+def test_the_wait_is_true_without_the_server_too(own_redis: subprocess.Popen[bytes]) -> None:
+    own_redis.kill()
+    own_redis.wait()
+    begun = time.time()
+    told = [shield("pairing", "203.0.113.0/24") for _ in range(6)][-1]
+    assert not told.ok
+    assert begun + 3600 <= time.time() + told.resets_in <= begun + 3603
+
+
 def hammer(times: int) -> tuple[list[bool], list[float]]:
     passed, took = [], []
     for _ in range(times):
