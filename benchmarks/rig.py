@@ -14,6 +14,7 @@ import django
 
 django.setup()
 
+import psutil  # noqa: E402 - Django has to be set up first
 import redis  # noqa: E402 - Django has to be set up first
 from django.conf import settings  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -70,12 +71,12 @@ class Rig:
         **env: str,
     ) -> Server:
         """A uvicorn on the server's core, with the product's options and perhaps others, ready to answer."""
-        port = next(self._ports)
+        port = next(port for port in self._ports if not _answers(port))
         command = [application if a == "portal.asgi:application" else a for a in parts.web("127.0.0.1", port)]
         command += options
         pid = self.start(name, command, self.cores.server, REKEY_ROLE="poll", **env)
         deadline = time.monotonic() + READY_WITHIN_S
-        while not _listens(port):
+        while not _listens(pid, port):
             if not self.children[-1].alive or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} did not start:\n{self.children[-1].last_lines(30)}")
             time.sleep(0.05)
@@ -98,7 +99,16 @@ class Rig:
             self.children.remove(child)
 
 
-def _listens(port: int) -> bool:
+def _listens(pid: int, port: int) -> bool:
+    """Whether it is this process that listens there, and not somebody who was there before."""
+    try:
+        sockets = psutil.Process(pid).net_connections("tcp4")
+    except psutil.NoSuchProcess:
+        return False
+    return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
+
+
+def _answers(port: int) -> bool:
     try:
         load.connect(port).close()
     except OSError:
