@@ -58,7 +58,7 @@ class Client:
         self.asker = Asker(till, self.caller, say)
         self._cap = interval_cap
         self._say = say
-        self._forget_memory()
+        self._know_nothing()
 
     def _forget_memory(self) -> None:
         """What a machine does not know after a start."""
@@ -66,6 +66,9 @@ class Client:
         self.clock.forget()
         self.caller.forget()
         self.line.close()
+        self._know_nothing()
+
+    def _know_nothing(self) -> None:
         self._etag = ""
         self._keysets_due = 0.0
         self._inventory_due = 0.0

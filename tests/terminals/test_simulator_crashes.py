@@ -272,6 +272,14 @@ def server() -> Iterator[StandIn]:
         yield stand_in
 
 
+@pytest.fixture
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process lives on, so what it wrote is there whether or not the disk has it."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_wherever_the_power_goes_the_story_ends_the_same(tmp_path: Path, server: StandIn, name: str) -> None:
     chapter = CHAPTERS[name]
@@ -283,6 +291,7 @@ def test_wherever_the_power_goes_the_story_ends_the_same(tmp_path: Path, server:
         assert fuse.left <= 0, f"{point} was not reached again"
 
 
+@pytest.mark.usefixtures("quick_disk")
 def test_the_chapters_together_pass_every_point_there_is(tmp_path: Path, server: StandIn) -> None:
     seen: set[str] = set()
     for number, chapter in enumerate(CHAPTERS.values()):
