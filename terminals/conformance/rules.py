@@ -120,6 +120,9 @@ def _tried(rule: Rule[Bench], bench: Bench) -> Verdict:
     except Broken as broken:
         told = {"sent": broken.sent, "expected": broken.expected, "came": broken.came}
         return _verdict(rule, FAILED, seconds=time.monotonic() - begun, **told)
+    except Exception as odd:  # noqa: BLE001 - whatever a stranger sends must end in a line of the table
+        told = {"sent": "as the rule says", "expected": "something that can be read"}
+        return _verdict(rule, FAILED, came=f"{type(odd).__name__}: {odd}", **told)
     return _verdict(rule, PASSED, seconds=time.monotonic() - begun)
 
 

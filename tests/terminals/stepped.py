@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from terminals.conformance.hands import Ready
 from terminals.conformance.server import Server, serving
 from terminals.conformance.terminal_rules import TerminalBench
-from terminals.simulator.client import Client, EnrollmentFailed
+from terminals.simulator.checks import Judge
+from terminals.simulator.client import Client, EnrollmentFailed, Pace
+from terminals.simulator.keysets import Trust
+from terminals.simulator.outbox import Outbox
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
-from terminals.simulator.transport import Clock, Problem, Unreachable
+from terminals.simulator.transport import Clock, Connection, Problem, Unreachable
 from tests.terminals.tills import CHEAP, NAMES, PASSWORDS
 
 
@@ -58,23 +61,31 @@ def hands(client: Client, subject: Stepped) -> Ready:
     )
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What a terminal is put together from; a broken one has one part of another make."""
+
+    judge: type[Judge] = Judge
+    trust: type[Trust] = Trust
+    outbox: type[Outbox] = Outbox
+    line: type[Connection] = Connection
+    pace: type[Pace] = Pace
+    till: type[Till] = Till
+    client: type[Client] = Client
+    facts: tuple[tuple[str, object], ...] = ()
+
+
 @contextmanager
-def under_test(
-    directory: Path,
-    *,
-    server: Server | None = None,
-    machine: Callable[[Store, Clock], Till] | None = None,
-    talker: Callable[..., Client] = Client,
-    **options: Any,
-) -> Iterator[TerminalBench]:
+def under_test(directory: Path, parts: Parts | None = None) -> Iterator[TerminalBench]:
     """A terminal fresh from its box on one side, the kit on the other."""
-    clock = Clock()
-    store = Store(directory)
-    till = machine(store, clock) if machine else Till(store, clock=clock, hasher=CHEAP)
+    made, clock = parts or Parts(), Clock()
+    organs = {"judge": made.judge(), "trust": made.trust(), "outbox": made.outbox()}
+    till = made.till(Store(directory), clock=clock, hasher=CHEAP, **organs)
     for number, password in PASSWORDS.items():
         till.seed(number, password, NAMES[number])
-    client = talker(till, clock, **options)
+    till.alter(**dict(made.facts))
+    client = made.client(till, clock, pace=made.pace(), line=made.line())
     subject = Stepped(client)
-    with serving(server or Server()) as running:
+    with serving(Server()) as running:
         running.hold_most = 0
         yield TerminalBench(running, subject, hands(client, subject), password=PASSWORDS["03"])

@@ -11,10 +11,10 @@ from terminals.conformance.terminal_rules import (
 )
 from terminals.conformance.terminal_rules.bench import Subject, TerminalBench, Watched
 
-_BOOKS = (pairing, commands, refusals, asking, keysets, receipts, machine)
-_ALL = [rule for room in _BOOKS for rule in room.BOOK.rules]
+ROOMS = (pairing, commands, refusals, asking, keysets, receipts, machine)
+_ALL = [rule for room in ROOMS for rule in room.BOOK.rules]
 # What begins a terminal anew comes last: the rules before it look at one life.
 _LAST = {"pair-wrong-root", "pair-wrong-issuer", "pair-broken-challenge", "pair-again"}
 RULES = [rule for rule in _ALL if rule.id not in _LAST] + [rule for rule in _ALL if rule.id in _LAST]
 
-__all__ = ["RULES", "Subject", "TerminalBench", "Watched"]
+__all__ = ["ROOMS", "RULES", "Subject", "TerminalBench", "Watched"]

@@ -7,7 +7,7 @@ from typing import Any
 from terminals import jose
 from terminals.conformance.memory import Reply, problem
 from terminals.conformance.rules import POLL, WHO, Book, Broken
-from terminals.conformance.terminal_rules.bench import TerminalBench
+from terminals.conformance.terminal_rules.bench import TerminalBench, signer
 from terminals.headers import parse_dictionary
 from terminals.protocol import TELEMETRY_MAX, TOKENS_PER_POLL, WAIT_MAX
 
@@ -39,7 +39,7 @@ def clock_moves(bench: TerminalBench) -> None:
     server.clock_offset += 3600
     bench.skews += 1
     before = len(server.gate)
-    bench.round(2)
+    bench.round()
     found = [result for _, result in server.gate[before:]]
     if found[:2] != ["clock_skew", "ok"]:
         expected = "the request again with a bearer of the right time"
@@ -56,7 +56,7 @@ def refused(bench: TerminalBench) -> None:
     server.interrupt("commands", problem("invalid_auth"))
     bench.round(2)
     fresh = [request.bearer for request, result in server.gate if result == "ok"][-1]
-    if fresh == last or jose.read(fresh, "rekey-auth+jwt", algs=jose.TERMINAL_ALGS).kid != kid:
+    if fresh == last or signer(fresh) != kid:
         found = "the same bearer" if fresh == last else "another key"
         raise Broken("401 invalid_auth, once", "a fresh bearer by the same key", found)
     if len(server.asked("enroll")) > enrolled:
@@ -272,7 +272,7 @@ def stands_by(bench: TerminalBench) -> None:
         if pause < 300:
             raise Broken(f"403 {code}", "the slowest pace", f"a poll after {pause:.0f} s")
         bench.round()
-        asked = jose.read(server.gate[-1][0].bearer, "rekey-auth+jwt", algs=jose.TERMINAL_ALGS).kid
+        asked = signer(server.gate[-1][0].bearer)
         if asked != kid or server.gate[-1][1] != "ok":
             raise Broken(f"403 {code}, once", "the same key afterwards", asked)
 

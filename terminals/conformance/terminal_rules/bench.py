@@ -13,7 +13,7 @@ from terminals.conformance.hands import Nobody
 from terminals.conformance.memory import Jwk
 from terminals.conformance.rules import Broken, CannotTell, shortened
 from terminals.conformance.server import Server
-from terminals.protocol import TYP_COMMAND
+from terminals.protocol import TYP_AUTH, TYP_COMMAND
 
 # A token is answered in the round that fetches it; a slow machine may need one more.
 ROUNDS: Final = 2
@@ -85,6 +85,13 @@ class TerminalBench:
             raise CannotTell("the pairing has not succeeded")
         return self.server
 
+    def begun(self) -> Server:
+        """Our server, once one number is used, so that there is one to compare with. Raises CannotTell."""
+        server = self.paired()
+        if not server.seq and [said["st"] for said in self.send(self.token())] != ["applied"]:
+            raise CannotTell("not even a good token was applied")
+        return server
+
     def able(self, cmd: str) -> None:
         """Raises CannotTell unless the terminal said at pairing that it can do this."""
         self.paired()
@@ -138,6 +145,14 @@ class TerminalBench:
         if (said[0]["st"], said[0].get("rc")) != (st, rc):
             raise Broken(told(what, token), expected, outcome(said[0]))
         return said[0]
+
+
+def signer(bearer: str) -> str:
+    """The `kid` of a bearer; empty if it is none."""
+    try:
+        return jose.read(bearer, TYP_AUTH, algs=jose.TERMINAL_ALGS).kid
+    except jose.JoseError:
+        return ""
 
 
 def outcome(receipt: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from terminals.conformance.rules import (
     CannotTell,
     shortened,
 )
-from terminals.conformance.terminal_rules.bench import TerminalBench
+from terminals.conformance.terminal_rules.bench import TerminalBench, signer
 from terminals.protocol import TYP_KEYROLL, TYP_POSSESSION, ProtocolError, strict_json
 
 BOOK: Book[TerminalBench] = Book()
@@ -97,10 +97,8 @@ def roll_done(bench: TerminalBench) -> None:
     if not found:
         raise CannotTell("no key roll was begun at the machine")
     bench.round(3)
-    signers = {
-        jose.read(one.bearer, "rekey-auth+jwt", algs=jose.TERMINAL_ALGS).kid for one, _ in server.gate[-2:]
-    }
-    old = jose.read(found[0].bearer, "rekey-auth+jwt", algs=jose.TERMINAL_ALGS).kid
+    signers = {signer(one.bearer) for one, _ in server.gate[-2:]}
+    old = signer(found[0].bearer)
     if len(found) < 2:
         raise Broken("503 to a key roll", "the key roll again", "nothing")
     if server.rolling or old in signers:

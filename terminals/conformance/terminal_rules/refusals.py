@@ -212,18 +212,18 @@ REFUSALS: Final = (
         "expired",
         _but(iat=_in(-1000), exp=_in(-180)),
     ),
-    Refusal(
-        "early",
-        "A token from over 120 s ahead is not_yet_valid",
-        "not_yet_valid",
-        _but(iat=_in(400), exp=_in(900)),
-    ),
     Refusal("nbf", "A token before its nbf is not_yet_valid", "not_yet_valid", _but(nbf=_in(400))),
     Refusal(
         "replayed",
         "The number of the last token, and any below, is seq_replayed",
         "seq_replayed",
         _but(seq=_next(0)),
+    ),
+    Refusal(
+        "early",
+        "A token from over 120 s ahead is not_yet_valid",
+        "not_yet_valid",
+        _but(iat=_in(400), exp=_in(900)),
     ),
     Refusal("gap", "A number over 2^20 ahead is seq_gap", "seq_gap", _but(seq=_next(SEQ_STEP_MAX + 1000))),
     Refusal(
@@ -330,7 +330,7 @@ def _attempt(refusal: Refusal) -> Callable[[TerminalBench], None]:
     def attempt(bench: TerminalBench) -> None:
         if refusal.needs:
             bench.able(refusal.needs)
-        bench.paired()
+        bench.begun()
         bench.judged(f"that must be refused ({refusal.id})", refusal.make(bench), "rejected", refusal.rc)
 
     return attempt
@@ -374,7 +374,7 @@ ORDER: Final = (
 
 def _in_order(says: str, rc: str, make: Make) -> Callable[[TerminalBench], None]:
     def attempt(bench: TerminalBench) -> None:
-        bench.paired()
+        bench.begun()
         bench.judged(f"with two faults ({says})", make(bench), "rejected", rc)
 
     return attempt
