@@ -9,8 +9,10 @@ import django
 
 django.setup()
 
-from django.utils import timezone  # noqa: E402 - Django has to be set up first
+from django.contrib.auth.models import Permission  # noqa: E402 - Django has to be set up first
+from django.utils import timezone  # noqa: E402
 
+from portal.models import User  # noqa: E402
 from terminals import commands  # noqa: E402
 from terminals.models import Command  # noqa: E402
 from tests import cast  # noqa: E402
@@ -41,7 +43,13 @@ def answer() -> None:
     commands.applied(newest(), timezone.now())
 
 
-VERBS: dict[str, Callable[..., None]] = {"shop": shop, "move": move, "answer": answer}
+def trust(username: str) -> None:
+    """This agent may register terminals and make pairing codes."""
+    rights = Permission.objects.filter(codename__in=("add_terminal", "change_terminal"))
+    User.objects.get(username=username).user_permissions.add(*rights)
+
+
+VERBS: dict[str, Callable[..., None]] = {"shop": shop, "move": move, "answer": answer, "trust": trust}
 
 if __name__ == "__main__":
     VERBS[sys.argv[1]](*sys.argv[2:])

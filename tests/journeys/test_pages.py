@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import unquote
 
 from tests.cast import ANOTHER
 from tests.journeys.walker import Walker, World
@@ -178,6 +180,7 @@ def test_an_owner_looks_around_and_starts_a_reset(walker: Walker, world: World) 
         (terminal, "terminal"),
         (f"{terminal}/edit", "terminal-edit"),
         (f"{terminal}/stop", "terminal-stop"),
+        (f"{terminal}/replace", "terminal-replace"),
         (f"{terminal}/pair", "pair"),
         ("/terminals/new", "terminal-new"),
         ("/resets", "resets"),
@@ -214,3 +217,43 @@ def test_support_sees_recoveries_and_tickets(walk: Any, world: World, language: 
             row.click()
             walker.page.wait_for_url("**/change/")
             walker.look(f"admin-{model.replace('/', '-')}-one")
+    number = world.facts["terminal"]["number"]
+    walker.go(f"/admin/terminals/terminal/?q={number}")
+    found = re.search(r"/admin/terminals/terminal/(trm_[A-Za-z0-9_-]+)/change", walker.page.content())
+    assert found is not None
+    walker.go(f"/admin/terminals/command/queue/{unquote(found[1])}/")
+    walker.look("admin-queue")
+    walker.page.locator('[name="kind"]').select_option("message")
+    walker.page.locator('[name="text"]').fill("Hotline 400 800 0000")
+    walker.page.locator('form.order [name="why"]').fill("tried from the desk")
+    walker.page.locator('[name="send"]').click()
+    walker.page.wait_for_selector(".messagelist .success")
+    walker.look("admin-queue-sent")
+    walker.go("/admin/terminals/terminalalert/")
+    walker.look("admin-alerts")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_support_registers_a_list_and_prints_its_sheet(
+    walk: Any, world: World, tmp_path: Path, language: str
+) -> None:
+    world.stack.run("-m", "tests.journeys.backstage", "trust", world.facts["staff"]["username"])
+    walker = walk(language, *SIZES[language])
+    sign_in(walker, "/admin/login/", world.facts["staff"], "admin-login")
+    walker.at("/admin/")
+    merchant, serial = world.facts["merchant"]["number"], f"RKL-{language.upper()}-"
+    head = "number,serial,name,model,merchant,store"
+    rows = [f"L{language.upper()}0000{n},{serial}{n},{n} 号,RK-100,{merchant},南门店" for n in range(1, 5)]
+    path = tmp_path / "tills.csv"
+    for last, name in ((f"?,{serial}9,=1+1,RK-100,{merchant},南门店", "bad"), ("", "batch")):
+        path.write_text("\n".join([head, *rows, last]), "gbk")
+        walker.go("/admin/terminals/enrollmentbatch/add/")
+        walker.page.locator('[name="name"]').fill("南门店")
+        walker.page.locator('[name="file"]').set_input_files(path)
+        walker.page.locator('form.reply [type="submit"]').click()
+        walker.page.wait_for_load_state()
+        walker.look(f"admin-list-{name}")
+    walker.page.locator('form.reply [type="submit"]').click()
+    walker.page.wait_for_selector("li svg.qr")
+    walker.look("admin-sheet")
+    assert walker.page.locator("li svg.qr").count() == len(rows)
