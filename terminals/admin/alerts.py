@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -82,7 +83,7 @@ class TerminalAlertAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         """Which command it is about, if it is about one."""
         if alert.command_id is None:
             return "–"
-        where = reverse("admin:terminals_command_change", args=(alert.command_id,))
+        where = reverse("admin:terminals_command_change", args=(quote(alert.command_id),))
         return format_html('<a class="num" href="{}">{}</a>', where, alert.command_id)
 
     @admin.display(description=_("facts"))

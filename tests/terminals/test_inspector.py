@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
@@ -156,6 +157,18 @@ class TestPage:
         )
         for page in pages:
             assert address(till.terminal.pk) in desk.get(page).content.decode()
+
+    def test_ids_that_the_admin_would_read_otherwise_lead_to_their_page(
+        self, desk: Client, till: PairedTill
+    ) -> None:
+        command = delivered(till)
+        Command.objects.filter(pk=command.pk).update(state=State.APPLIED)
+        odd = Command.objects.create(
+            id="cmd_3A0123456789abcd", terminal=till.terminal, kind="lock", expires_at=command.expires_at
+        )
+        shown = desk.get(address(till.terminal.pk)).content.decode()
+        where = reverse("admin:terminals_command_change", args=(quote(odd.pk),))
+        assert where in shown and desk.get(where).status_code == 200
 
     def test_addresses_of_nothing_are_not_found(self, desk: Client, till: PairedTill) -> None:
         for nobody in ("trm_0123456789abcdef", "x", "%00"):
