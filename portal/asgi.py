@@ -17,12 +17,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 pages = bounded(get_asgi_application())
 insist()
 registry.register(import_string(settings.POLL_METRICS)())
-poll: Any = import_string(settings.POLL_APPLICATION)
-
-
-async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Send polls, and the server's start and stop, to the poll callable and everything else to Django."""
-    if scope["type"] == "lifespan" or scope["path"] == settings.POLL_PATH:
-        await poll(scope, receive, send)
-    else:
-        await pages(scope, receive, send)
+# Polls, and the server's start and stop, are the poll callable's; everything else goes to Django.
+application: Any = import_string(settings.POLL_APPLICATION)(pages)

@@ -228,7 +228,10 @@ class Http(HttpToolsProtocol):
         """Another header. Raises BadHead, which ends the connection."""
         if len(self.headers) >= HEADERS_MAX:
             raise BadHead
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: hand the request to the application, or line it up behind the one before."""

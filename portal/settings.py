@@ -84,7 +84,7 @@ ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 ASGI_APPLICATION = "portal.asgi.application"
 # The terminals' poll is a plain ASGI callable beside Django; named, because portal imports nothing above it.
-POLL_APPLICATION = "terminals.poll.application"
+POLL_APPLICATION = "terminals.poll.Application"
 POLL_PATH = "/terminal/v1/commands"
 # No body is read beyond these: what a terminal may send (protocol §11), and a page with a list of terminals.
 TERMINAL_PREFIX = "/terminal/"

@@ -26,7 +26,7 @@ from terminals.bearers import BearerCache, Caller, Pass
 from terminals.clerk import Clerk, Overcrowded, Shared
 from terminals.inbox import EMPTY, UNTRUSTED, Contents
 from terminals.notes import Notes
-from terminals.pacing import CALM_S, FAST_S, Crowd, Header, pace
+from terminals.pacing import CALM_S, FAST_S, RETRY_S, Crowd, Header, pace
 from terminals.protocol import TELEMETRY_MAX, TOKENS_PER_POLL, WAIT_MAX, ProtocolError
 from terminals.reading import Reader
 from terminals.wakeups import SILENCE_S, Held, Wakeups
@@ -34,6 +34,7 @@ from terminals.wakeups import SILENCE_S, Held, Wakeups
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Pages = Callable[[Any, Any, Any], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 # An inbox answers within milliseconds; after this long the rows are asked instead.
@@ -277,28 +278,51 @@ async def close() -> None:
         await poll.close()
 
 
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer `GET /terminal/v1/commands`; failures are problem+json. The HTTP server adds `Date`."""
-    if scope["type"] == "lifespan":
-        await _lifespan(receive, send)
-        return
-    poll, trace = current.get(), current.trace()
-    try:
-        answer = await poll.answer(scope, receive)
-    except ProtocolError as error:
-        answer = _problem(error, trace)
-    except Exception as error:
-        log.exception("poll_failed", trace=trace.decode(), error=type(error).__name__)
-        answer = _problem(ProtocolError("internal", retry_after=poll.crowd.retry_after()), trace)
-    if answer is None:
-        return
-    status, headers, body = answer.status, answer.headers, answer.body
-    poll.answers[status] += 1
+class Application:
+    """`GET /terminal/v1/commands` for an ASGI server, and beside it the pages for everything else.
+
+    Every failure is problem+json. `Date` is the HTTP server's to add.
+    """
+
+    def __init__(self, pages: Pages | None = None) -> None:
+        self._pages = pages
+        self._path = settings.POLL_PATH
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or live through the start and the end of the server."""
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif self._pages is not None and scope["path"] != self._path:
+            await self._pages(scope, receive, send)
+        else:
+            poll, trace = current.get(), current.trace()
+            try:
+                answer = await poll.answer(scope, receive)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the terminal gets an answer
+                answer = _failed(error, trace)
+            if answer is None:
+                return
+            poll.answers[answer.status] += 1
+            await send(_head(answer, trace))
+            await send({"type": "http.response.body", "body": answer.body} if answer.body else NOTHING_MORE)
+
+
+application = Application()
+
+
+def _head(answer: Answer, trace: bytes) -> MutableMapping[str, Any]:
+    headers = answer.headers
     headers.append((b"rekey-trace", trace))
-    if body:
-        headers.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body} if body else NOTHING_MORE)
+    if answer.body:
+        headers.append((b"content-length", b"%d" % len(answer.body)))
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+
+def _failed(error: Exception, trace: bytes) -> Answer:
+    if isinstance(error, ProtocolError):
+        return _problem(error, trace)
+    log.error("poll_failed", trace=trace.decode(), error=type(error).__name__, exc_info=error)
+    return _problem(ProtocolError("internal", retry_after=RETRY_S), trace)
 
 
 def _problem(error: ProtocolError, trace: bytes) -> Answer:
