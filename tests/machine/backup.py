@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.core import serializers
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from terminals.models import (
     Command,
@@ -28,7 +29,7 @@ class Backup:
     commands: frozenset[str]
 
 
-def _rows(terminal_id: str) -> list[QuerySet[object]]:
+def _rows(terminal_id: str) -> list[QuerySet[Any]]:
     """From what nothing points at to what everything points at."""
     return [
         TerminalAlert.objects.filter(terminal_id=terminal_id),
@@ -37,12 +38,12 @@ def _rows(terminal_id: str) -> list[QuerySet[object]]:
         CommandToken.objects.filter(command__terminal_id=terminal_id),
         Command.objects.filter(terminal_id=terminal_id),
         TerminalStatus.objects.filter(terminal_id=terminal_id),
-    ]  # type: ignore[list-item]
+    ]
 
 
 def take(terminal_id: str) -> Backup:
     """Remember."""
-    found = [row for rows in reversed(_rows(terminal_id)) for row in rows.order_by("pk")]
+    found: list[Model] = [row for rows in reversed(_rows(terminal_id)) for row in rows.order_by("pk")]
     text = serializers.serialize("json", [Terminal.objects.get(pk=terminal_id), *found])
     commands = Command.objects.filter(terminal_id=terminal_id).values_list("pk", flat=True)
     return Backup(terminal_id, text, frozenset(commands))

@@ -1,0 +1,350 @@
+"""One terminal, its server, and everything that may come between them, as rules and what always holds."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import time_machine
+from django.conf import settings as django_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from terminals import commands, delivery, inbox, pairing_codes, stopping
+from terminals.models import Command, CommandToken, Terminal
+from terminals.protocol import APPLIED, LOCK, MESSAGE, OPEN, REBOOT, SET_CREDENTIAL, UNLOCK, VOID
+from terminals.simulator import failpoints
+from terminals.simulator.client import Client
+from terminals.simulator.store import Store
+from terminals.simulator.till import Till
+from terminals.simulator.transport import Clock, Problem, Unreachable
+from tests.cast import OPERATORS, make_terminal
+from tests.machine import backup
+from tests.machine.link import Fault, Line, Server
+from tests.terminals.tills import CHEAP, PASSWORDS
+
+NUMBERS = ("01", "03")
+EVENTUALLY = 40
+# Where a round of this machine can be cut short; the other points have tests of their own.
+CUTS = [
+    point
+    for point in failpoints.POINTS
+    if point.startswith(("receive/", "settle/", "roll", "pair", "commands/", "receipts/", "confirm/"))
+]
+counted: Counter[str] = Counter()
+_passwords = itertools.count(1)
+
+faults = st.lists(st.sampled_from(list(Fault)), max_size=4)
+
+
+def fresh_password() -> str:
+    """Six digits that no other command of this run has, and that no rule of the terminal forbids."""
+    while True:
+        text = f"{(next(_passwords) * 7919 + 104_729) % 1_000_000:06}"
+        if text not in ("123456", "000000"):
+            return text
+
+
+class TerminalAndServer(RuleBasedStateMachine):
+    """One terminal, its server, and everything that may come between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        counted["runs"] += 1
+        self.travel = time_machine.travel(1_800_000_000, tick=True)
+        self.traveller = self.travel.start()
+        self.folder = Path(tempfile.mkdtemp(prefix="rekey-till-", dir="/dev/shm"))
+        self.server, self.id = Server(), make_terminal().pk
+        self.line = Line(self.server)
+        self.issued: list[tuple[str, str, str]] = []
+        self.chosen: dict[str, str] = {}
+        self.tokens: dict[str, tuple[str, int]] = {}
+        self.saved: backup.Backup | None = None
+        self.rewound: set[str] = set()
+        self.start_machine()
+        for number, password in PASSWORDS.items():
+            self.till.seed(number, password, OPERATORS[number])
+        self.pair()
+
+    # --- the terminal ---------------------------------------------------------------------------------------
+
+    def start_machine(self) -> None:
+        """Switch it on: memory is lost, storage is not."""
+        clock = Clock()
+        self.till = Till(Store(self.folder), clock=clock, hasher=CHEAP)
+        self.line.plan = []
+        self.client = Client(self.till, clock, line=self.line)
+        self.till.power.boot(self.till.present())
+
+    def pair(self) -> None:
+        """A new code for the record, typed at the machine; a bad line may leave it for later."""
+        code = pairing_codes.create_pairing_code(self.row, "user:1").code
+        try:
+            self.client.enroll(self.origin, code)
+        except (Problem, Unreachable):
+            counted["pairings that failed"] += 1
+
+    @property
+    def origin(self) -> str:
+        origin: str = django_settings.REKEY_ORIGIN
+        return origin
+
+    @property
+    def row(self) -> Terminal:
+        return Terminal.objects.get(pk=self.id)
+
+    def round(self, plan: list[Fault]) -> None:
+        self.line.plan = list(plan)
+        self.client.step()
+        self.line.plan = []
+
+    # --- what may happen ------------------------------------------------------------------------------------
+
+    @rule(number=st.sampled_from(NUMBERS), choose=st.booleans())
+    def somebody_resets_a_password(self, number: str, choose: bool) -> None:
+        password = "" if choose else fresh_password()
+        more: dict[str, Any] = {"choose": True} if choose else {"sealed_password": password}
+        try:
+            command = commands.issue(
+                self.row, SET_CREDENTIAL, operator_number=number, requested_by="user:1", **more
+            )
+        except commands.CannotIssue:
+            return
+        counted["resets"] += 1
+        self.issued.append((command.pk, number, password))
+
+    @rule(kind=st.sampled_from((LOCK, UNLOCK, MESSAGE, REBOOT)))
+    def staff_send_something(self, kind: str) -> None:
+        args = {"text": "请致电客服"} if kind == MESSAGE else {}
+        try:
+            commands.issue(self.row, kind, requested_by="user:2", args=args)
+        except commands.CannotIssue:
+            return
+        counted["other commands"] += 1
+
+    @rule(back=st.integers(0, 3))
+    def somebody_withdraws(self, back: int) -> None:
+        alive = list(Command.objects.filter(terminal_id=self.id, state__in=OPEN).order_by("-created_at"))
+        if back < len(alive):
+            counted["withdrawals"] += commands.cancel(alive[back].pk, "user:1")
+
+    @rule()
+    def the_worker_works(self) -> None:
+        delivery.sweep()
+
+    @rule(plan=faults)
+    def the_terminal_makes_a_round(self, plan: list[Fault]) -> None:
+        self.round(plan)
+
+    @rule()
+    def all_goes_well(self) -> None:
+        delivery.sweep()
+        self.round([])
+        self.round([])
+
+    @rule(plan=faults)
+    def all_goes_its_way(self, plan: list[Fault]) -> None:
+        delivery.sweep()
+        self.round(plan)
+        self.round([])
+
+    @precondition(lambda self: self.line.under_way)
+    @rule(which=st.integers(0, 9))
+    def something_arrives_late(self, which: int) -> None:
+        counted["late arrivals"] += 1
+        self.line.arrive(which)
+
+    @rule(point=st.sampled_from(CUTS), plan=faults)
+    def the_power_fails(self, point: str, plan: list[Fault]) -> None:
+        def cut(reached: str) -> None:
+            if reached == point:
+                failpoints.hook = None
+                raise failpoints.PowerCut(point)
+
+        delivery.sweep()
+        failpoints.hook = cut
+        try:
+            self.round(plan)
+            self.round([])
+        except failpoints.PowerCut:
+            counted["power cuts"] += 1
+        finally:
+            failpoints.hook = None
+        self.start_machine()
+
+    @rule(busy=st.booleans())
+    def a_sale_begins_or_ends(self, busy: bool) -> None:
+        self.till.set_busy(busy)
+
+    @rule(number=st.sampled_from(NUMBERS))
+    def somebody_signs_on(self, number: str) -> None:
+        self.till.sign_on(number, self.in_force(number))
+
+    @rule(number=st.sampled_from(NUMBERS))
+    def somebody_chooses(self, number: str) -> None:
+        password, reset = fresh_password(), self.till.store.load().operators[number].reset
+        if reset and not self.till.choose(number, password):
+            counted["choices"] += 1
+            self.chosen[reset.cid] = password
+
+    @rule(which=st.sampled_from(("sign", "both")))
+    def the_terminal_rolls_its_keys(self, which: str) -> None:
+        counted["key rolls"] += 1
+        self.till.alter(roll_wanted=which)
+
+    @rule(plan=faults)
+    def the_terminal_is_paired_again(self, plan: list[Fault]) -> None:
+        if self.row.state != Terminal.State.ACTIVE:
+            return
+        counted["pairings"] += 1
+        self.line.plan = list(plan)
+        self.pair()
+        self.line.plan = []
+
+    @rule()
+    def the_terminal_is_reported_lost_and_found(self) -> None:
+        if stopping.quarantine(self.row, "user:2", "lost"):
+            counted["quarantines"] += 1
+            self.round([])
+            stopping.release(self.row, "user:2", "found")
+
+    @rule()
+    def redis_is_wiped(self) -> None:
+        inbox.client().flushall()
+
+    @rule()
+    def the_server_is_backed_up(self) -> None:
+        self.saved = backup.take(self.id)
+
+    @precondition(lambda self: self.saved is not None and self.saved_key_is_current())
+    @rule(wiped=st.booleans())
+    def the_server_is_restored(self, wiped: bool) -> None:
+        assert self.saved is not None
+        counted["restores"] += 1
+        told = Command.objects.filter(terminal_id=self.id, state=APPLIED).values_list("pk", flat=True)
+        self.rewound |= set(told)
+        backup.restore(self.saved)
+        self.saved = None
+        # Whoever restores a database restarts what stands on it; Redis may be old or empty.
+        inbox.client().flushall() if wiped else inbox.client().delete(inbox.GENERATION)
+        inbox.evict(self.id)
+
+    @rule(seconds=st.sampled_from((1, 10, 61, 400, 3700, 90_000)))
+    def time_passes(self, seconds: int) -> None:
+        self.traveller.shift(seconds)
+
+    # --- what always holds ----------------------------------------------------------------------------------
+
+    @invariant()
+    def numbers_only_rise(self) -> None:
+        counted["steps"] += 1
+        issued = CommandToken.objects.filter(command__terminal_id=self.id)
+        self.tokens |= {jti: (jkt, seq) for jti, jkt, seq in issued.values_list("jti", "jkt", "seq")}
+        highest: dict[str, int] = {}
+        for jti in self.accepted():
+            jkt, seq = self.tokens[jti]
+            assert seq > highest.get(jkt, 0), "a sequence number was used twice or went back"
+            highest[jkt] = seq
+
+    @invariant()
+    def the_password_in_force_is_of_the_newest_command_carried_out(self) -> None:
+        for number in NUMBERS:
+            hashed = self.till.store.load().operators[number].hashes[0]
+            assert self.till.passwords.matches(self.in_force(number), hashed)
+
+    # --- knowledge ------------------------------------------------------------------------------------------
+
+    def saved_key_is_current(self) -> bool:
+        """A backup from before a change of keys is a matter for pairing anew, not for sequence numbers."""
+        return self.saved is not None and f'"{self.row.sign_kid}"' in self.saved.rows
+
+    def accepted(self) -> list[str]:
+        """The tokens the terminal accepted, in order."""
+        events = (APPLIED, "begun")
+        return [str(entry["jti"]) for entry in self.till.store.journal() if entry["event"] in events]
+
+    def carried_out(self) -> list[str]:
+        """The commands the terminal carried out, in order, each once."""
+        done = [
+            entry["cid"] for entry in self.till.store.journal() if entry["event"] in (APPLIED, "rebooted")
+        ]
+        return list(dict.fromkeys(done))
+
+    def in_force(self, number: str) -> str:
+        """The password that the last command carried out for this operator brought, or let them choose."""
+        mine = {cid: self.chosen.get(cid, password) for cid, op, password in self.issued if op == number}
+        brought = [mine[cid] for cid in self.carried_out() if mine.get(cid)]
+        return brought[-1] if brought else PASSWORDS[number]
+
+    # --- in the end -----------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Everything is mended and everybody waits; then nothing may be left open, and both sides agree."""
+        try:
+            self.settle()
+            self.both_sides_agree()
+            self.newest_wins()
+        finally:
+            failpoints.hook = None
+            self.server.close()
+            self.travel.stop()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def settle(self) -> None:
+        self.till.set_busy(False)
+        for _ in range(EVENTUALLY):
+            while self.line.under_way:
+                self.line.arrive(0)
+            delivery.sweep()
+            if self.till.store.load().status != "active":
+                self.pair()
+            self.round([])
+            self.traveller.shift(61)
+            if self.quiet():
+                return
+        raise AssertionError(f"still open: {self.what_is_open()}")
+
+    def what_is_open(self) -> dict[str, Any]:
+        state, row = self.till.store.load(), self.row
+        return {
+            "commands": list(self.open_commands()),
+            "row": (row.state, row.last_seq, row.sign_kid, row.pending_sign_kid, row.tampered_at),
+            "till": (state.status, state.hwm, len(state.outbox), state.trouble, bool(state.pairing)),
+            "rolling": state.rolling and state.rolling.registered,
+            "answers": self.server.statuses[-8:],
+        }
+
+    def quiet(self) -> bool:
+        state = self.till.store.load()
+        return not (self.open_commands().exists() or state.outbox or state.rolling or state.roll_wanted)
+
+    def open_commands(self) -> Any:
+        return Command.objects.filter(terminal_id=self.id, state__in=OPEN).values_list(
+            "kind", "state", "reason"
+        )
+
+    def both_sides_agree(self) -> None:
+        """What the server calls applied, the terminal carried out, and the other way round."""
+        known = Command.objects.filter(terminal_id=self.id).exclude(kind=VOID)
+        said = set(known.filter(state=APPLIED).values_list("pk", flat=True))
+        done = set(known.filter(pk__in=self.carried_out()).values_list("pk", flat=True))
+        assert said == done - self.never_to_be_heard(), "the two disagree on what was applied"
+
+    def never_to_be_heard(self) -> set[str]:
+        """What a restored server forgot it had been told, and whose key the terminal has changed since.
+
+        It calls these ended because of the key, and the merchant is asked to set the password again.
+        """
+        lost = Command.objects.filter(pk__in=self.rewound, state="expired", reason="key_changed")
+        return set(lost.values_list("pk", flat=True))
+
+    def newest_wins(self) -> None:
+        order = [cid for cid, _, _ in self.issued]
+        for number in NUMBERS:
+            mine = {cid for cid, op, _ in self.issued if op == number}
+            done = [cid for cid in self.carried_out() if cid in mine]
+            assert done == sorted(done, key=order.index), "an older password replaced a newer one"
