@@ -284,8 +284,8 @@ class TestAlerts:
     def test_open_ones_come_first(self, desk: Client, till: PairedTill, alert: TerminalAlert) -> None:
         raise_alert("parked", till.terminal)
         TerminalAlert.objects.filter(pk=alert.pk).update(cleared_at=timezone.now())
-        listed = desk.get(reverse("admin:terminals_terminalalert_changelist")).context_data["cl"].result_list
-        assert [one.kind for one in listed] == ["parked", "seq_replayed"]
+        answer: Any = desk.get(reverse("admin:terminals_terminalalert_changelist"))
+        assert [one.kind for one in answer.context_data["cl"].result_list] == ["parked", "seq_replayed"]
 
     def test_many_are_cleared_at_once_with_a_reason(
         self, desk: Client, till: PairedTill, alert: TerminalAlert

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Counter:
 
     paired: PairedTill
     machine: Till
+    # jti → seq of tokens that a restore made us forget.
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def reset(self, password: str, operator: str = "03") -> Command:
         """A reset as it waits in the inbox."""
@@ -75,11 +77,6 @@ class Counter:
         done = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
         numbers = {token.jti: token.seq for token in CommandToken.objects.all()} | self.numbers
         return [numbers[line["jti"]] for line in done if "applied" in line.values() and line.get("jti")]
-
-    @property
-    def numbers(self) -> dict[str, int]:
-        """jti → seq of tokens that a restore made us forget."""
-        return self.__dict__.setdefault("_numbers", {})
 
 
 @pytest.fixture
