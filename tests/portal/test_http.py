@@ -74,23 +74,24 @@ async def serving(application: Any = echo, keep_alive_s: int = 5) -> AsyncIterat
         await task
 
 
-async def talk(port: int, *said: bytes, until: bytes = b"") -> bytes:
-    """Everything that is heard, until the other side hangs up or has said `until`."""
+async def talk(port: int, *said: bytes) -> bytes:
+    """Everything that is heard until the other side hangs up."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    heard = b""
+    heard = bytearray()
     with suppress(ConnectionError):
         for part in said:
             writer.write(part)
             await writer.drain()
-        async with asyncio.timeout(5):
-            while part := await reader.read(65536):
-                heard += part
-                if until and heard.endswith(until):
-                    break
+        await asyncio.wait_for(_listen(reader, heard), 5)
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()
-    return heard
+    return bytes(heard)
+
+
+async def _listen(reader: asyncio.StreamReader, heard: bytearray) -> None:
+    while part := await reader.read(65536):
+        heard += part
 
 
 def get(path: str, *headers: str, method: str = "GET") -> bytes:
