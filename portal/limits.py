@@ -41,6 +41,7 @@ GUARDS = {
     "pairing-overall": "200/hour",
     "tickets-per-phone": "3/day",
     "recoveries-per-terminal": "3/hour",
+    "key-rolls-per-terminal": "50/day",
     "offline-misses-per-terminal": "5/day",
     "offline-answers-per-terminal": "3/day",
 }

@@ -12,6 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from portal.audit import Tag, record
+from portal.limits import take
 from terminals import commands, jose, keyring
 from terminals.claims import KeyrollClaims, PossessionClaims, parse_keyroll, parse_possession
 from terminals.models import Terminal
@@ -39,7 +40,8 @@ def roll(terminal: Terminal, token: bytes) -> Rolling:
     """Take the new keys, to be in force with the first request that they sign. The same again is harmless.
 
     Raises ProtocolError: `malformed` for what cannot be read or does not hang together, `clock_skew`,
-    `key_in_use`, `quarantined` for a terminal that is not trusted, `conflict` while it is being paired anew.
+    `key_in_use`, `quarantined` for a terminal that is not trusted, `conflict` while it is being paired anew,
+    `slow_down` after 50 different keys in a day.
     """
     claims, old = _read(terminal, token)
     proof, sign_key = _prove(claims, old)
@@ -50,6 +52,7 @@ def roll(terminal: Terminal, token: bytes) -> Rolling:
         raise ProtocolError("malformed", "old")
     if keyring.in_use(sign_key, proof.enc, of=terminal.pk):
         raise ProtocolError("key_in_use")
+    _spend(terminal, new)
     try:
         return _accept(terminal.pk, old, proof, sign_key)
     except IntegrityError:
@@ -92,6 +95,13 @@ def _check_time(begin: int, end: int) -> None:
     now = time.time()
     if begin > now + SKEW or end < now - SKEW:
         raise ProtocolError("clock_skew", server_time=int(now))
+
+
+def _spend(terminal: Terminal, new: str) -> None:
+    """Firmware that rolls in a loop is slowed down; asking again for the same key costs nothing."""
+    taken = None if new == terminal.pending_sign_kid else take("key-rolls-per-terminal", terminal.pk)
+    if taken is not None and not taken.ok:
+        raise ProtocolError("slow_down", retry_after=taken.resets_in)
 
 
 def _accept(terminal_id: str, old: str, proof: PossessionClaims, sign_key: jose.Jwk) -> Rolling:

@@ -12,6 +12,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
@@ -234,6 +235,13 @@ class TestRefusals:
         Terminal.objects.update(**change)
         answer = roll.post()
         assert (answer.status_code, answer.json()["code"]) == (403, "quarantined")
+
+    def test_firmware_that_rolls_in_a_loop_is_slowed_down(self, roll: Roll, settings: Settings) -> None:
+        settings.REKEY_LIMITS = {"key-rolls-per-terminal": "2/day"}
+        other = Roll(roll.old)
+        assert [each.post().status_code for each in (roll, roll, other, other)] == [200] * 4
+        refused = Roll(roll.old).post()
+        assert refused.status_code == 429 and int(refused["Retry-After"]) > 0
 
     def test_while_it_is_being_paired_anew_the_pairing_comes_first(self, roll: Roll) -> None:
         code = pairing_codes.create_pairing_code(roll.old.terminal, "user:1").code
