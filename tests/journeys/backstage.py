@@ -44,8 +44,9 @@ def answer() -> None:
 
 
 def trust(username: str) -> None:
-    """This agent may register terminals and make pairing codes."""
-    rights = Permission.objects.filter(codename__in=("add_terminal", "change_terminal"))
+    """This agent may register terminals, make pairing codes, and send and end commands."""
+    named = ("add_terminal", "change_terminal", "add_command", "change_command", "change_terminalalert")
+    rights = Permission.objects.filter(codename__in=named)
     User.objects.get(username=username).user_permissions.add(*rights)
 
 

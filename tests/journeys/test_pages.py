@@ -217,6 +217,7 @@ def test_support_sees_recoveries_and_tickets(walk: Any, world: World, language: 
             row.click()
             walker.page.wait_for_url("**/change/")
             walker.look(f"admin-{model.replace('/', '-')}-one")
+    world.stack.run("-m", "tests.journeys.backstage", "trust", world.facts["staff"]["username"])
     number = world.facts["terminal"]["number"]
     walker.go(f"/admin/terminals/terminal/?q={number}")
     found = re.search(r"/admin/terminals/terminal/(trm_[A-Za-z0-9_-]+)/change", walker.page.content())

@@ -101,6 +101,10 @@ class World:
         """The same, and the poll process dies before it has noted it."""
         self.fetch(noted=False)
 
+    def lose(self) -> None:
+        """What it was handed never arrived, or the power failed before it was looked at."""
+        self.machine.held = []
+
     def act(self) -> None:
         """The terminal goes through what it holds."""
         held, self.machine.held = self.machine.held, []
@@ -148,7 +152,8 @@ OPERATORS = ("01", "03", "05")
 MOST = 9
 STEPS = (
     "issue", "issue", "issue", "withdraw", "withdraw", "deliver", "deliver", "deliver", "fetch", "fetch",
-    "fetch", "fetch_unnoted", "act", "act", "keep", "report", "report_unheard", "turn_busy", "run_out",
+    "fetch", "fetch_unnoted", "lose", "lose", "act", "act", "keep", "report",
+    "report_unheard", "turn_busy", "run_out",
 )  # fmt: skip
 
 
