@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from portal import guessing
 from portal.codes import derive_code, equal, normalise_code
 from portal.messaging.outbox import queue_message
 from portal.models import Challenge, Message
@@ -66,6 +67,7 @@ def check(challenge_id: str, purpose: str, subject: str, text: str, *, accept: b
         return Outcome(False, _why_closed(challenge), _tries_of(challenge))
     right = equal(typed, derive_code(pepper(), challenge_id, purpose))
     if not (right and accept and challenge.phone):
+        guessing.note_wrong(challenge.phone, real=accept and challenge.phone != "")
         return Outcome(False, "wrong", _tries_of(challenge))
     return Outcome(True, "ok", 0) if _consume(mine) else Outcome(False, "used", 0)
 

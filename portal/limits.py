@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db.models import F
+from django.db.models import F, Sum
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter
@@ -25,7 +26,8 @@ from portal.secrets import keyed_digest
 log = structlog.get_logger(__name__)
 SHIELD_TIMEOUT_S = 0.4
 SHIELD_PAUSE_S = 10.0
-KEEP_WINDOWS_S = 3 * 86400
+DAY_S = 86400
+KEEP_WINDOWS_S = 3 * DAY_S
 
 # Counted in the database; whoever cannot count does not pass.
 GUARDS = {
@@ -44,7 +46,12 @@ GUARDS = {
     "key-rolls-per-terminal": "50/day",
     "offline-misses-per-terminal": "5/day",
     "offline-answers-per-terminal": "3/day",
+    "wrong-codes-per-phone": "50/30 day",
+    "wrong-codes-overall": "10000/day",
+    "alarms-per-kind": "1/day",
 }
+# Counted day by day and summed over their length, so that no border between windows helps.
+SLIDING = frozenset({"wrong-codes-per-phone"})
 # Counted in Redis per address block; when Redis is away, in this process at a quarter of the rate.
 SHIELDS = {
     "identify": "10/hour",
@@ -76,12 +83,38 @@ def take(name: str, key: str) -> Taken:
     the count survives whatever becomes of the caller's request.
     """
     rate = rate_of(name)
-    window, now = int(rate.get_expiry()), int(time.time())
-    start = now - now % window
-    row = {"limit": name, "key_digest": keyed_digest("limit", name, key), "window_start": start}
+    row, resets_in = _window(name, key, int(rate.get_expiry()))
     Allowance.objects.bulk_create([Allowance(**row)], ignore_conflicts=True)
     taken = Allowance.objects.filter(**row, taken__lt=rate.amount).update(taken=F("taken") + 1)
-    return Taken(taken == 1, start + window - now)
+    return Taken(taken == 1, resets_in)
+
+
+def look(name: str, key: str) -> Taken:
+    """Whether one more could be taken; nothing is counted."""
+    rate = rate_of(name)
+    row, resets_in = _window(name, key, int(rate.get_expiry()))
+    return Taken(not Allowance.objects.filter(**row, taken__gte=rate.amount).exists(), resets_in)
+
+
+def tally(name: str, key: str) -> int:
+    """Count one that has happened; how many there were in the last days, today among them.
+
+    For limits in SLIDING: a span of n days touches n + 1 of the calendar, and all of them are summed.
+    """
+    row, _ = _window(name, key, DAY_S)
+    Allowance.objects.bulk_create([Allowance(**row)], ignore_conflicts=True)
+    Allowance.objects.filter(**row).update(taken=F("taken") + 1)
+    since = row["window_start"] - int(rate_of(name).get_expiry())
+    days = Allowance.objects.filter(limit=name, key_digest=row["key_digest"], window_start__gte=since)
+    return int(days.aggregate(sum=Sum("taken"))["sum"] or 0)
+
+
+def _window(name: str, key: str, window: int) -> tuple[dict[str, Any], int]:
+    """The counter in force now, as a row, and in how many seconds it ends."""
+    now = int(time.time())
+    start = now - now % window
+    row = {"limit": name, "key_digest": keyed_digest("limit", name, key), "window_start": start}
+    return row, start + window - now
 
 
 class TooMany(Exception):
@@ -101,14 +134,18 @@ def spend(name: str, key: str) -> None:
 
 def give_back(name: str, key: str) -> None:
     """Return what was taken of a guard that counts failures only: this one was none."""
-    window, now = int(rate_of(name).get_expiry()), int(time.time())
-    row = {"limit": name, "key_digest": keyed_digest("limit", name, key), "window_start": now - now % window}
+    row, _ = _window(name, key, int(rate_of(name).get_expiry()))
     Allowance.objects.filter(**row, taken__gt=0).update(taken=F("taken") - 1)
 
 
 def sweep_allowances(now: float) -> int:
     """Forget windows that are over; returns how many counters went."""
-    return Allowance.objects.filter(window_start__lt=int(now) - KEEP_WINDOWS_S).delete()[0]
+    gone = Allowance.objects.filter(window_start__lt=int(now) - KEEP_WINDOWS_S)
+    swept = gone.exclude(limit__in=SLIDING).delete()[0]
+    for name in SLIDING:
+        length = int(rate_of(name).get_expiry())
+        swept += gone.filter(limit=name, window_start__lt=int(now) - length - DAY_S).delete()[0]
+    return swept
 
 
 Question = Callable[..., Taken]

@@ -1,4 +1,4 @@
-"""Hears that something is wrong with a terminal and, where a person has to act, opens a case."""
+"""Hears that something is wrong, at a terminal or everywhere, and opens a case where a person must act."""
 
 from __future__ import annotations
 
@@ -7,13 +7,27 @@ from typing import Any
 from django.conf import settings
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
-from django.utils.translation import override
+from django.utils.translation import gettext_lazy, override
 
-from recovery.tickets import open_about_terminal
+from portal.alarms import alarm_raised
+from portal.audit import Tag
+from recovery.tickets import open_about_terminal, open_for_staff
 from terminals.alerts import alert_raised
 from terminals.models import TerminalAlert
 
 STEP = "tamper"
+GUARD = "guard"
+# What is said to staff about each alarm: the subject and what to do.
+ALARMS = {
+    Tag.GUESSING_ALARM: (
+        gettext_lazy("Codes are being guessed everywhere"),
+        gettext_lazy(
+            "The day's budget of wrong codes is used up. Until it begins anew a text alone lets nobody in:"
+            " owners need the terminal or support. Look at the address blocks of today's recoveries and shut"
+            " out at the proxy those that guess."
+        ),
+    ),
+}
 
 
 @receiver(alert_raised, dispatch_uid="recovery-alarms")
@@ -35,3 +49,11 @@ def open_case(sender: Any, alert: TerminalAlert, **_more: Any) -> None:
             )
             % facts,
         )
+
+
+@receiver(alarm_raised, dispatch_uid="recovery-alarms-for-all")
+def open_case_for_all(sender: Any, tag: Tag, **_more: Any) -> None:
+    """A case for what concerns everybody, with what to do about it."""
+    with override(settings.LANGUAGE_CODE):
+        subject, text = ALARMS[tag]
+        open_for_staff(GUARD, str(subject), str(text))

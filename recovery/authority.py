@@ -7,12 +7,16 @@ from django.db.models import QuerySet
 from portal.audit import Tag, record
 from portal.models import Merchant
 from recovery import gates
+from recovery.doubts import doubt
 from recovery.models import Recovery
 from terminals.models import Operator, Terminal
 
 
 class NotAllowed(Exception):
-    """The step is refused. `reason` is a stable key: terminal, operator, merchant, possession or gate."""
+    """The step is refused. `reason` is a stable key.
+
+    One of terminal, operator, merchant, possession, gate and doubt.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -54,6 +58,9 @@ def authorise(recovery: Recovery, number: str) -> Terminal:
     if not gates.for_operator(number, proofs_of(recovery)).open:
         note(Tag.RECOVERY_REFUSED, recovery, operator=number)
         raise NotAllowed("gate")
+    if doubt(recovery) is not None:
+        note(Tag.RECOVERY_REFUSED, recovery, operator=number, reason="text_alone")
+        raise NotAllowed("doubt")
     return terminal
 
 

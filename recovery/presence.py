@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from django.utils import timezone
 
+from portal import guessing
 from portal.audit import Tag
 from recovery import gates
-from recovery.authority import note, proofs_of
+from recovery.authority import actor_of, note, proofs_of
 from recovery.models import Recovery
 from recovery.steps import OutOfStep, row, step
 from terminals import requests
@@ -56,6 +57,8 @@ def _stands_there(recovery: Recovery, request: RecoveryRequest) -> None:
     waiting = row(recovery, State.PROVED).filter(possession_at__isnull=True)
     if waiting.update(possession_at=request.proved_at) == 1:
         note(Tag.RECOVERY_AT_TERMINAL, recovery, request=request.id)
+        if recovery.merchant is not None:
+            guessing.trust_again(recovery.merchant, actor_of(recovery))
     recovery.refresh_from_db()
     if not gates.for_operator(recovery.operator_number, proofs_of(recovery)).open:
         # The screen need not wait for what this door cannot open.

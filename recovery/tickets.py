@@ -95,6 +95,15 @@ def open_about_terminal(terminal: Terminal, step: str, subject: str, text: str) 
     return ticket
 
 
+def open_for_staff(step: str, subject: str, text: str) -> Ticket:
+    """Open a case about no shop: something that concerns everybody wants a person."""
+    with transaction.atomic():
+        ticket = Ticket.objects.create(step=step, subject=subject[:120])
+        ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=text)
+        record(Tag.TICKET_OPENED, actor="system", subject=ticket.number, step=step)
+    return ticket
+
+
 def brought_along(recovery: Recovery) -> str:
     """What support should not have to ask: shop, terminal and operator, and whether they were proved."""
     with override(settings.LANGUAGE_CODE):

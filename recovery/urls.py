@@ -3,7 +3,15 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from recovery import offline_views, owner_views, presence_views, status_views, support_views, views
+from recovery import (
+    doubt_views,
+    offline_views,
+    owner_views,
+    presence_views,
+    status_views,
+    support_views,
+    views,
+)
 
 
 class OperatorNumber(StringConverter):
@@ -35,6 +43,7 @@ urlpatterns = [
     path("operator", views.operator, name="operator"),
     path("operator/remembered", views.remembered, name="remembered"),
     path("refused/<operator_number:number>", views.refused, name="refused"),
+    path("more-proof", doubt_views.more_proof, name="more_proof"),
     path("password", views.password, name="password"),
     path("password/choose", views.let_them_choose, name="let_them_choose"),
     path("offline", offline_views.offline, name="offline"),

@@ -166,6 +166,8 @@ def go_on(recovery: Recovery) -> HttpResponse:
     except NotAllowed as refusal:
         if refusal.reason == "gate":
             return redirect("recovery:refused", recovery.operator_number)
+        if refusal.reason == "doubt":
+            return redirect("recovery:more_proof")
     recovery.refresh_from_db()
     return redirect(access.page_of(recovery))
 
@@ -226,6 +228,8 @@ def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         except NotAllowed as refusal:
             if refusal.reason == "gate":
                 return redirect("recovery:refused", number)
+            if refusal.reason == "doubt":
+                return redirect("recovery:more_proof")
             form.add_error("operator", _("Choose an operator of the list."))
         else:
             recovery.refresh_from_db()
@@ -340,6 +344,7 @@ def cannot(reason: str) -> str:
     words = {
         "too_many_open": _("Too many commands are waiting for this terminal. Switch it on, then try again."),
         "gate": _("This operator needs one more proof. Please contact support."),
+        "doubt": _("A text alone is not enough now. Start again at the terminal, or contact support."),
         "operator": _("This operator is no longer on the terminal. Please choose again."),
         "no_operator": _("This operator is no longer on the terminal. Please choose again."),
         "possession": _("Please start again at the terminal."),
