@@ -8,6 +8,7 @@ ends its connection, an answer is one write, and one look around now and then fi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, cast
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
@@ -30,6 +31,8 @@ BODILESS: Final = frozenset({204, 304})
 TELLING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 END: Final = b"\r\n"
 
+# Called once, when the server begins to stop: what is held can still be answered then.
+at_stop: Final[list[Callable[[], None]]] = []
 _sweeps: WeakKeyDictionary[ServerState, asyncio.TimerHandle] = WeakKeyDictionary()
 
 
@@ -84,14 +87,16 @@ class Exchange:
         try:
             await app(self.scope, self.receive, self.send)
             self._insist_on_an_answer()
-        except BaseException as error:
+        except Exception as error:
             log.exception("answer_failed", error=type(error).__name__)
             if not self.response_started:
                 await self._apologise()
             else:
                 self.transport.close()
-            if not isinstance(error, Exception):
-                raise
+        except asyncio.CancelledError:
+            # The server stops and has waited long enough.
+            self.transport.close()
+            raise
         finally:
             self._protocol = None
 
@@ -264,6 +269,12 @@ class Http(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
+
+    def shutdown(self) -> None:
+        """The server stops: finish what is under way, and nothing after it."""
+        while at_stop:
+            at_stop.pop()()
+        super().shutdown()
 
     def overstays(self, now: float) -> bool:
         """Whether this connection has been idle, or busy with a head, for too long."""

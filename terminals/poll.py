@@ -19,6 +19,7 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError
 
+from portal.http import at_stop
 from portal.redis_pipe import Pipe, Unreachable
 from terminals import delivery
 from terminals.admission import Admission
@@ -344,6 +345,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             gc.collect()
             gc.freeze()
             current.get().wakeups.start()
+            at_stop.append(current.get().held.close)
         else:
             await close()
         await send({"type": f"{message['type']}.complete"})

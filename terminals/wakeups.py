@@ -29,6 +29,7 @@ class Held:
         self._of_terminal: dict[str, asyncio.Future[bool]] = {}
         self._due: dict[int, list[asyncio.Future[bool]]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
 
     def __len__(self) -> int:
         return len(self._of_terminal)
@@ -40,6 +41,9 @@ class Held:
         """
         _end(self._of_terminal.get(terminal_id), look_again=False)
         future = self._of_terminal[terminal_id] = self._loop.create_future()
+        if self._closing:
+            future.set_result(False)
+            return future
         self._due.setdefault(math.ceil(until / TICK_S), []).append(future)
         if self._timer is None:
             self._timer = self._loop.call_later(TICK_S, self._tick)
@@ -67,7 +71,10 @@ class Held:
         self._timer = self._loop.call_later(TICK_S, self._tick) if self._due else None
 
     def close(self) -> None:
-        """Stop the timer."""
+        """Nobody waits any more: the server stops, and terminals are told what there is."""
+        self._closing = True
+        for future in self._of_terminal.values():
+            _end(future, look_again=False)
         if self._timer is not None:
             self._timer.cancel()
 

@@ -166,6 +166,30 @@ class TestAnswers:
         assert left == ["http.disconnect"]
 
 
+async def test_what_is_held_learns_that_the_server_stops_and_is_answered() -> None:
+    stop = asyncio.Event()
+
+    async def holding(scope: Any, receive: Any, send: Any) -> None:
+        await stop.wait()
+        await echo(scope | {"path": "/sized"}, receive, send)
+
+    http.at_stop.append(stop.set)
+    async with serving(holding) as port:
+        held = asyncio.create_task(talk(port, get("/")))
+        await asyncio.sleep(0.1)
+    assert (await held).endswith(b"hello") and http.at_stop == []
+
+
+async def test_a_held_request_that_nobody_answers_is_cut_when_the_server_stops() -> None:
+    async def deaf(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(deaf) as port:
+        held = asyncio.create_task(talk(port, get("/")))
+        await asyncio.sleep(0.1)
+    assert await held == b""
+
+
 def headers(count: int) -> Iterable[bytes]:
     """So many headers."""
     return (b"x-%d: y\r\n" % number for number in range(count))

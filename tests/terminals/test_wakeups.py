@@ -95,6 +95,12 @@ class TestHeld:
         assert len(held) == 0
         held.close()
 
+    async def test_when_the_server_stops_nobody_waits_any_more(self) -> None:
+        held = Held()
+        first = held.hold(TILL, patience())
+        held.close()
+        assert await first is False and await held.hold(OTHER, patience()) is False
+
 
 class TestNews:
     async def test_who_is_evicted_is_forgotten_and_woken(self) -> None:
