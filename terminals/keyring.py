@@ -61,7 +61,7 @@ def put_in_force(terminal: Terminal, *, rolled: bool) -> None:
     terminal.enc_key, terminal.enc_kid = enc_key, jose.kid16(enc_key)
     terminal.last_seq = 0
     if rolled:
-        TerminalStatus.objects.filter(terminal=terminal).update(reported_hwm=None)
+        _forget_number(terminal)
     else:
         _start_over(terminal)
     kept = {} if rolled else {"pending_nonce_digest": terminal.pending_nonce_digest}
@@ -76,7 +76,16 @@ def _start_over(terminal: Terminal) -> None:
     terminal.offline_key, terminal.offline_counter = terminal.pending_offline_key, 0
     terminal.state = Terminal.State.ACTIVE
     terminal.activated_at = timezone.now()
+    # It is calling at this moment; what it said before and what still waits to be copied is older.
     TerminalStatus.objects.filter(terminal=terminal).delete()
+    TerminalStatus.objects.create(terminal=terminal, last_seen_at=terminal.activated_at)
+
+
+def _forget_number(terminal: Terminal) -> None:
+    """The highest number it has seen was one of the old key; an older report must not bring it back."""
+    status = TerminalStatus.objects.filter(terminal=terminal)
+    status.update(reported_hwm=None)
+    status.filter(last_seen_at__isnull=False).update(last_seen_at=timezone.now())
 
 
 def forget_bearers(terminal_id: str) -> None:

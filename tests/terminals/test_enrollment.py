@@ -11,7 +11,8 @@ from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import enrollment, issuer, jose, pairing, pairing_codes
+from terminals import enrollment, issuer, jose, pairing, pairing_codes, seen
+from terminals.headers import parse_telemetry
 from terminals.models import Command, PairingCode, Terminal, TerminalAlert, TerminalStatus
 from terminals.protocol import TYP_KEYSET, ProtocolError
 from tests.cast import make_terminal
@@ -202,13 +203,25 @@ class TestStartingOver:
 
     def test_facts_go_and_history_stays(self, terminal: Terminal) -> None:
         command = delivered(Unit().pair(new_code(terminal).code))
-        TerminalStatus.objects.create(terminal=terminal, battery=3, inventory={"operators": []})
+        told = {"battery": 3, "reported_hwm": 41, "inventory": {"operators": []}}
+        TerminalStatus.objects.update_or_create(terminal=terminal, defaults=told)
         Terminal.objects.update(tampered_at=timezone.now(), offline_counter=41, previous_sign_kid="x" * 16)
         now = self.paired(terminal, fw="5.0.0")
-        assert not TerminalStatus.objects.exists()
+        status = TerminalStatus.objects.get()
+        assert (status.battery, status.reported_hwm, status.inventory) == (None, None, {})
         assert now.tampered_at is not None, "only a person who has looked at the machine clears that"
         assert (now.firmware, now.offline_counter, now.previous_sign_kid) == ("5.0.0", 0, None)
         assert Command.objects.filter(pk=command.pk).exists() and now.operators.count() == 5
+
+    def test_what_the_old_unit_said_and_nobody_had_copied_yet_does_not_come_back(
+        self, terminal: Terminal
+    ) -> None:
+        self.paired(terminal)
+        before = seen.Seen(timezone.now() - timedelta(seconds=5), 204, parse_telemetry("hwm=41, bat=3"))
+        self.paired(terminal)
+        seen.store({terminal.pk: before})
+        status = TerminalStatus.objects.get()
+        assert (status.battery, status.reported_hwm) == (None, None)
 
     def test_what_an_unproved_unit_says_is_not_believed_yet(self, terminal: Terminal) -> None:
         before = self.paired(terminal)
