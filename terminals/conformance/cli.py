@@ -67,7 +67,6 @@ def ask_terminal(options: argparse.Namespace) -> list[Verdict]:
     host, _, port = options.listen.rpartition(":")
     server = Server()
     server.code = pairing.generate().letters.shown()
-    server.pace["wait"] = 25
     with serving(server, host or "127.0.0.1", int(port), options.origin.rstrip("/")):
         who = hands(options, AT_THE_TERMINAL)
         subject = Watched(server, lambda qr: _show(qr, who, server.code))

@@ -16,8 +16,8 @@ COMMAND: Final = "A command"
 RECEIPTS: Final = "Receipts"
 INVENTORY: Final = "Inventory"
 KEYS: Final = "Issuer keys"
-RECOVERY: Final = "Recovery started at the terminal"
-OFFLINE: Final = "Offline unlock"
+RECOVERY: Final = "A reset that starts at the terminal"
+OFFLINE: Final = "Unlocking without a network"
 GUARDED: Final = "Guarded commands"
 SECTIONS: Final = (GROUND, PAIRING, WHO, POLL, COMMAND, RECEIPTS, INVENTORY, KEYS, RECOVERY, OFFLINE, GUARDED)
 
@@ -118,12 +118,16 @@ def _tried(rule: Rule[Bench], bench: Bench) -> Verdict:
     except CannotTell as reason:
         return _verdict(rule, NOT_RUN, why=str(reason))
     except Broken as broken:
-        told = {"sent": broken.sent, "expected": broken.expected, "came": broken.came}
-        return _verdict(rule, FAILED, seconds=time.monotonic() - begun, **told)
+        return _failed(rule, time.monotonic() - begun, broken)
     except Exception as odd:  # noqa: BLE001 - whatever a stranger sends must end in a line of the table
-        told = {"sent": "as the rule says", "expected": "something that can be read"}
-        return _verdict(rule, FAILED, came=f"{type(odd).__name__}: {odd}", **told)
+        strange = Broken("as the rule says", "something that can be read", f"{type(odd).__name__}: {odd}")
+        return _failed(rule, time.monotonic() - begun, strange)
     return _verdict(rule, PASSED, seconds=time.monotonic() - begun)
+
+
+def _failed(rule: Rule[Bench], seconds: float, broken: Broken) -> Verdict:
+    told = {"sent": broken.sent, "expected": broken.expected, "came": broken.came}
+    return Verdict(rule.id, rule.section, rule.says, FAILED, round(seconds, 2), **told)
 
 
 def _verdict(rule: Rule[Bench], outcome: Outcome, *, seconds: float = 0.0, **more: str) -> Verdict:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from terminals.conformance.hands import Ready
 from terminals.conformance.server import Server, serving
@@ -31,7 +32,7 @@ class Stepped:
         with suppress(Problem, Unreachable, EnrollmentFailed):
             self.client.enroll("", qr)
 
-    def round(self) -> float:
+    def round(self, *, measured: bool = False) -> float:
         """One round."""
         return self.client.step()
 
@@ -79,7 +80,7 @@ class Parts:
 def under_test(directory: Path, parts: Parts | None = None) -> Iterator[TerminalBench]:
     """A terminal fresh from its box on one side, the kit on the other."""
     made, clock = parts or Parts(), Clock()
-    organs = {"judge": made.judge(), "trust": made.trust(), "outbox": made.outbox()}
+    organs: dict[str, Any] = {"judge": made.judge(), "trust": made.trust(), "outbox": made.outbox()}
     till = made.till(Store(directory), clock=clock, hasher=CHEAP, **organs)
     for number, password in PASSWORDS.items():
         till.seed(number, password, NAMES[number])

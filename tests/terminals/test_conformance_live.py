@@ -1,8 +1,7 @@
-"""The conformance kit over real HTTP between real processes: our server on one side, our terminal on the other."""
+"""The conformance kit over real HTTP: our server in processes of its own, and our terminal in one."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +12,13 @@ import pytest
 
 from terminals.conformance.hands import Ready
 from terminals.conformance.report import line
-from terminals.conformance.rules import PASSED, run
+from terminals.conformance.rules import FAILED, PASSED, run
+from terminals.conformance.server import Server, serving
 from terminals.conformance.server_rules import RULES, ServerBench
+from terminals.conformance.terminal_rules import RULES as TERMINAL_RULES
+from terminals.conformance.terminal_rules import TerminalBench, Watched
+from terminals.simulator.store import Store
+from terminals.simulator.till import Till
 from tests import stack
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
@@ -28,6 +32,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stack.Stack]:
         yield running
 
 
+# How long it waits is tried in one process, round by round; here it is made to hurry.
+HURRIED = {"poll-interval", "poll-fast", "poll-broken-pace", "poll-retry-after", "poll-back-off", "poll-more"}
+HURRIED |= {"poll-no-answer", "poll-stands-by"}
+
+
 def test_our_running_server_passes_every_rule(server: stack.Stack) -> None:
     shop: dict[str, Any] = server.office("shops", count=1, operators=3)[0]
     owner = Ready(
@@ -38,3 +47,43 @@ def test_our_running_server_passes_every_rule(server: stack.Stack) -> None:
     )
     verdicts = run(RULES, ServerBench(server.origin, shop["pairing_code"], owner))
     assert [line(verdict) for verdict in verdicts if verdict.outcome != PASSED] == []
+
+
+def test_our_terminal_in_a_process_of_its_own_passes_every_rule(tmp_path: Path) -> None:
+    kit = Server()
+    till = Till(Store(tmp_path / "till"))
+    hands = Ready(
+        {"busy": lambda state: till.set_busy(state == "on"), "signon": lambda *who: signed_on(till, *who)}
+    )
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def started(qr: str) -> None:
+        command = [sys.executable, "-m", "terminals.simulator", "run", "--state", str(tmp_path / "till")]
+        command += [
+            "--pairing-code",
+            qr,
+            "--interval-cap",
+            "0.1",
+            "--operator",
+            "03=2846",
+            "--operator",
+            "00=739154",
+        ]
+        processes.append(subprocess.Popen([*command, "--operator", "99=40718263"], stdout=subprocess.DEVNULL))
+
+    with serving(kit):
+        kit.hold_most = 0
+        bench = TerminalBench(kit, Watched(kit, started), hands)
+        try:
+            verdicts = run([rule for rule in TERMINAL_RULES if rule.id not in HURRIED], bench)
+        finally:
+            for process in processes:
+                process.terminate()
+                process.wait(timeout=20)
+    assert [line(verdict) for verdict in verdicts if verdict.outcome == FAILED] == []
+    assert sum(verdict.outcome == PASSED for verdict in verdicts) >= 95
+
+
+def signed_on(till: Till, number: str, password: str) -> str:
+    """What the screen says."""
+    return "ok" if till.sign_on(number, password).accepted else "no"

@@ -144,16 +144,31 @@ def issued(terminal: Terminal, state: str) -> None:
     claims = world.command()
     token = world.COMMAND.good()
     Command.objects.create(
-        id=claims["cid"], terminal=terminal, kind=claims["cmd"], operator_number=claims["op"],
-        requested_by="usr_1", state=state, jkt=claims["jkt"], seq=claims["seq"], jti=claims["jti"],
-        token_digest=jose.digest(token), sealed=claims["sealed"], sealed_kid=jose.kid16(world.OPENING), attempt=1,
-        pushed_at=timezone.now(), fetched_at=timezone.now(), expires_at=timezone.now() + timedelta(hours=72),
+        id=claims["cid"],
+        terminal=terminal,
+        kind=claims["cmd"],
+        operator_number=claims["op"],
+        requested_by="usr_1",
+        state=state,
+        jkt=claims["jkt"],
+        seq=claims["seq"],
+        jti=claims["jti"],
+        token_digest=jose.digest(token),
+        sealed=claims["sealed"],
+        sealed_kid=jose.kid16(world.OPENING),
+        attempt=1,
+        pushed_at=timezone.now(),
+        fetched_at=timezone.now(),
+        expires_at=timezone.now() + timedelta(hours=72),
         finished_at=None if state == "fetched" else timezone.now(),
-    )  # fmt: skip
+    )
     CommandToken.objects.create(
-        jti=claims["jti"], command_id=claims["cid"], jkt=claims["jkt"], seq=claims["seq"],
+        jti=claims["jti"],
+        command_id=claims["cid"],
+        jkt=claims["jkt"],
+        seq=claims["seq"],
         digest=jose.digest(token),
-    )  # fmt: skip
+    )
 
 
 def ask(method: str, path: str, body: str, bearer: str = "", content: str = "application/json") -> Any:
@@ -205,10 +220,15 @@ def test_a_server_judges_enrollments(given: Read, fixed_world: Terminal) -> None
     others(given)
     now = timezone.now() - timedelta(seconds=given.state["code_age"])
     PairingCode.objects.create(
-        terminal=fixed_world, selector="BCD", digest=pairing.digest("FGHJKL", pepper(), "BCD"),
-        digits_selector="123", digits_digest=pairing.digest("45678901", pepper(), "123"), created_by="user:1",
-        created_at=now, expires_at=now + timedelta(minutes=15),
-    )  # fmt: skip
+        terminal=fixed_world,
+        selector="BCD",
+        digest=pairing.digest("FGHJKL", pepper(), "BCD"),
+        digits_selector="123",
+        digits_digest=pairing.digest("45678901", pepper(), "123"),
+        created_by="user:1",
+        created_at=now,
+        expires_at=now + timedelta(minutes=15),
+    )
     for step in given.steps:
         answer = ask("POST", "enroll", step["input"], content="application/jose")
         expect = step["expect"]

@@ -210,21 +210,26 @@ def published() -> Iterator[Vector]:
     ]
     for suite, size, answers, more, counted, varied in tables:
         for place, answer in enumerate(answers.split()):
-            given = {
+            given: dict[str, Any] = {
                 "suite": suite,
                 "key": _SEED[:size].hex(),
                 "question": str(place) * 8 if varied else "12345678",
             }
             given |= {**more, **({"counter": place} if counted else {})}
             yield Vector(
-                "ocra", "Offline unlock", f"RFC 6287: {suite}", (step(given, {"answer": answer}),), (), (12,)
+                "ocra",
+                "Unlocking without a network",
+                f"RFC 6287: {suite}",
+                (step(given, {"answer": answer}),),
+                (),
+                (12,),
             )
 
 
 def unlocks() -> Iterator[Vector]:
     """Our own suite: what answers a question, and what does not."""
     key = bytes(range(32)).hex()
-    base = {
+    base: dict[str, Any] = {
         "suite": ocra.SUITE,
         "key": key,
         "counter": 107,
@@ -247,7 +252,12 @@ def unlocks() -> Iterator[Vector]:
         answer = ocra.response(bytes.fromhex(given["key"]), given["counter"], given["question"], session)
         expect = {"answer": answer, "same_as_the_right_one": what == "the right answer"}
         yield Vector(
-            "ocra", "Offline unlock", what, (step({**given, "session": session}, expect),), (), (39,)
+            "ocra",
+            "Unlocking without a network",
+            what,
+            (step({**given, "session": session}, expect),),
+            (),
+            (39,),
         )
     yield from _questions()
 
@@ -270,4 +280,6 @@ def _questions() -> Iterator[Vector]:
     ]
     for what, typed, last_seen, expect in cases:
         given = {"typed": typed, "last_seen": last_seen}
-        yield Vector("ocra", "Offline unlock", f"a question: {what}", (step(given, expect),), (), (39,))
+        yield Vector(
+            "ocra", "Unlocking without a network", f"a question: {what}", (step(given, expect),), (), (39,)
+        )

@@ -243,7 +243,7 @@ def enrollments() -> Iterator[Vector]:
         step(good, paired),
     )
     in_use = {"status": 409, "code": "key_in_use"}
-    registered = {"registered": [jose.public_jwk(TERMINAL)]}
+    registered: dict[str, Any] = {"registered": [jose.public_jwk(TERMINAL)]}
     yield _enrolled("a key another terminal has", (40,), step(good, in_use), **registered)
     for name, token in _unfit_enrollments().items():
         yield _enrolled(name, (22,), step(token, {"status": 400, "code": "malformed"}), groups=("J10",))

@@ -237,7 +237,7 @@ def keysets() -> Iterator[Vector]:
         step(_keyset(6), {"ver": 5}),
     )
     yield Vector(
-        "keyset", "Issuer keys", "four steps on, the root changes, the old root is out", walk, (), (8, 32)
+        "keyset", "Issuer keys", "four steps on to another root, the old one is out", walk, (), (8, 32)
     )
     private, stranger = [ROOT], [jose.public_jwk(STRANGER)]
     refused = {

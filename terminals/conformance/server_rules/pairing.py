@@ -32,13 +32,14 @@ def header(bench: ServerBench) -> None:
     """A member more, a member exchanged, another type, no algorithm."""
     unit = bench.unit
     good = {"alg": "Ed25519", "typ": TYP_ENROLL, "jwk": jose.public_jwk(unit.sign_key)}
-    for what, change in {
+    changes: dict[str, dict[str, Any]] = {
         "with a kid beside the key": {"kid": jose.kid16(unit.sign_key)},
         "with b64 false": {"b64": False, "crit": ["b64"]},
         "with the type of a bearer": {"typ": TYP_AUTH},
         "with alg none": {"alg": "none"},
         "with the private key in the header": {"jwk": unit.sign_key},
-    }.items():
+    }
+    for what, change in changes.items():
         token = forged({**good, **change}, unit.enroll_claims(bench.code), unit.sign_key)
         bench.enroll(token, f"an enrollment {what}").wanted(400, "malformed")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from terminals import jose
 from terminals.conformance.calling import Heard
 from terminals.conformance.rules import WHO, Book
@@ -38,7 +40,7 @@ def none(bench: ServerBench) -> None:
     """At each door that wants one."""
     doors = [("GET", "commands"), ("POST", "receipts"), ("PUT", "inventory"), ("POST", "enroll/confirm")]
     for method, path in doors:
-        body = None if method == "GET" else {}
+        body: dict[str, str] | None = None if method == "GET" else {}
         bench.ask(method, path, body, bearer=None, what="without a bearer").wanted(401, "invalid_auth")
 
 
@@ -75,14 +77,15 @@ def audience(bench: ServerBench) -> None:
 def header(bench: ServerBench) -> None:
     """A critical extension, a key to trust, an address to fetch, another type, no algorithm."""
     unit = bench.paired()
-    for what, change in {
+    changes: dict[str, dict[str, Any]] = {
         "b64 false": {"b64": False, "crit": ["b64"]},
         "a key in it": {"jwk": jose.public_jwk(unit.sign_key)},
         "jku": {"jku": "http://127.0.0.1:9/keys"},
         "the type of a receipt": {"typ": TYP_RECEIPT},
         "alg none": {"alg": "none"},
         "alg HS256": {"alg": "HS256"},
-    }.items():
+    }
+    for what, change in changes.items():
         token = forged(unit.header(TYP_AUTH, **change), unit.bearer_claims(), unit.sign_key)
         _refused(bench, token, f"a bearer with {what} in its header")
 

@@ -119,7 +119,7 @@ def interval(bench: TerminalBench) -> None:
     usual = dict(server.pace)
     server.pace.update(interval=7, jitter=0)
     bench.round()
-    pause = bench.round()
+    pause = bench.pause()
     server.pace.update(usual)
     bench.round()
     if not 6.5 <= pause <= 9:
@@ -136,7 +136,7 @@ def fast(bench: TerminalBench) -> None:
     server.pace.update(interval=20, jitter=0)
     server.fast_until = server.now() + 120
     bench.round()
-    pause = bench.round()
+    pause = bench.pause()
     server.fast_until = None
     server.pace.update(usual)
     bench.round()
@@ -149,9 +149,9 @@ def fast(bench: TerminalBench) -> None:
 def broken_pace(bench: TerminalBench) -> None:
     """The pace from before holds."""
     server = bench.paired()
-    pause = bench.round()
+    pause = bench.pause()
     server.interrupt("commands", Reply(204, None, {"Rekey-Poll": "((interval=oops"}))
-    after = bench.round()
+    after = bench.pause()
     if not pause - 1 <= after <= pause + 4:
         raise Broken("Rekey-Poll: ((interval=oops", f"the pace from before, {pause:.0f} s", f"{after:.1f} s")
 
@@ -165,7 +165,9 @@ def etag(bench: TerminalBench) -> None:
     server.enqueue(token := bench.token(), jose._strict(jose.unb64u(token.split(".")[1])))
     bench.round()
     server.seq += 1
-    given, since, said = server.etag(TOKENS_PER_POLL), len(server.asked("commands")), len(server.posted)
+    given, since = server.etag(TOKENS_PER_POLL), len(server.asked("commands"))
+    bench.round()
+    said = len(server.posted)
     bench.round(2)
     found = [poll.headers.get("if-none-match", "none") for poll in server.asked("commands")[since:]]
     server.sticky = False
@@ -197,7 +199,7 @@ def more(bench: TerminalBench) -> None:
     server.tokens.clear()
     for _ in range(5):
         server.issue(op=bench.operator, password=bench.fresh_password())
-    pause = bench.round()
+    pause = bench.pause()
     bench.round(2)
     left = len(server.tokens)
     server.tokens.clear()
@@ -224,7 +226,7 @@ def _after(bench: TerminalBench, reply: Reply) -> float:
     server = bench.paired()
     bench.round()
     server.interrupt("commands", reply)
-    pause = bench.round()
+    pause = bench.pause()
     bench.round()
     return pause
 
@@ -268,7 +270,7 @@ def stands_by(bench: TerminalBench) -> None:
     kid = jose.kid16(server.sign_key)
     for code in ("quarantined", "revoked"):
         server.interrupt("commands", problem(code))
-        pause = bench.round()
+        pause = bench.pause()
         if pause < 300:
             raise Broken(f"403 {code}", "the slowest pace", f"a poll after {pause:.0f} s")
         bench.round()

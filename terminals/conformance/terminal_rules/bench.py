@@ -25,8 +25,8 @@ class Subject(Protocol):
     def pair(self, qr: str) -> None:
         """Have it pair with this code, and return when it has tried."""
 
-    def round(self) -> float:
-        """Let it ask, obey and report once; returns the seconds until it asks again."""
+    def round(self, *, measured: bool = False) -> float:
+        """Let it ask, obey and report once; if measured, returns the seconds until it asks again."""
 
 
 @dataclass
@@ -36,6 +36,8 @@ class Watched:
     server: Server
     show: Callable[[str], None]
     patience: float = 90.0
+    longest: float = 900.0
+    settle: float = 0.5
 
     def pair(self, qr: str) -> None:
         """Show the code, and wait until the terminal has confirmed or stopped asking."""
@@ -44,14 +46,16 @@ class Watched:
         self._until(lambda: len(self.server.asked("enroll")) > before, 900.0)
         self._until(lambda: not self.server.pending, 60.0)
 
-    def round(self) -> float:
-        """From one poll to the next but one: the first is answered, the second shows that it has obeyed."""
+    def round(self, *, measured: bool = False) -> float:
+        """Until the next poll was answered, or one more came; the receipts come right after it."""
         polls = len(self.server.asked("commands"))
         self._until(lambda: len(self.server.asked("commands")) > polls, self.patience)
+        if not measured:
+            time.sleep(self.settle)
+            return 0.0
+        self._until(lambda: len(self.server.asked("commands")) > polls + 1, self.longest)
         found = self.server.asked("commands")
-        between = found[-1].at - found[-2].at if len(found) > 1 else 0.0
-        time.sleep(0.3)
-        return between
+        return found[polls + 1].at - found[polls].at if len(found) > polls + 1 else self.longest
 
     def _until(self, reached: Callable[[], bool], patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -100,14 +104,21 @@ class TerminalBench:
 
     # --- rounds -----------------------------------------------------------------------------------------
 
-    def round(self, times: int = 1) -> float:
-        """So many rounds; returns the seconds the terminal waits then. Keeps up with its numbers."""
-        pause = 0.0
+    def round(self, times: int = 1) -> None:
+        """So many rounds; keeps up with the terminal's numbers."""
         for _ in range(times):
-            pause = self.subject.round()
+            self.subject.round()
+        self._keep_up()
+
+    def pause(self) -> float:
+        """One round; returns the seconds that the terminal waits after it."""
+        pause = self.subject.round(measured=True)
+        self._keep_up()
+        return pause
+
+    def _keep_up(self) -> None:
         marks = [claims["hwm"] for claims in self.server.receipts.values()]
         self.server.seq = max([self.server.seq, *marks])
-        return pause
 
     def fresh_password(self) -> str:
         """Six digits that no rule forbids: no run, no repetition, not used before by us."""

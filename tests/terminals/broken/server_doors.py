@@ -200,7 +200,7 @@ lenient_bearer("bearer-size", lambda s, h, c, t: len(t) > 1024 and genuine(s, t)
 @breaks("bearer-accepted")
 class OneTimeBearers(Whole):
     def read_bearer(self, token: str) -> tuple[AuthClaims, str]:
-        self.seen = getattr(self, "seen", set())
+        self.seen: set[str] = getattr(self, "seen", set())
         if token in self.seen:
             raise ProtocolError("invalid_auth")
         self.seen.add(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -156,7 +157,7 @@ def _always_new(self: Caller, who: Any) -> str:
     return _bearer(self, who)
 
 
-def _once_only(self: Caller, send: Any) -> Answer:
+def _once_only(self: Caller, send: Callable[[], Answer]) -> Answer:
     if self.store.load().status != "active":
         return _at_the_right_time(self, send)
     try:
@@ -168,7 +169,7 @@ def _once_only(self: Caller, send: Any) -> Answer:
         raise
 
 
-def _stubborn(self: Caller, send: Any) -> Answer:
+def _stubborn(self: Caller, send: Callable[[], Answer]) -> Answer:
     kept = self._bearer
     try:
         return send()

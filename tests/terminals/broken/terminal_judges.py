@@ -69,7 +69,7 @@ breaks(
 
 
 def _first_life(state: State) -> bool:
-    return state.keyset["ver"] == 1
+    return bool(state.keyset["ver"] == 1)
 
 
 def _entry(state: State, kid: str) -> dict[str, Any] | None:
