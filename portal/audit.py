@@ -26,6 +26,8 @@ class Tag(models.TextChoices):
     TEXTS_DISTRUSTED = "portal:merchant:texts-distrusted"
     TEXTS_TRUSTED = "portal:merchant:texts-trusted"
     GUESSING_ALARM = "portal:codes:guessing-alarm"
+    TEXTS_STOPPED = "portal:texts:stopped"
+    TEXTS_RESUMED = "portal:texts:resumed"
     SMS_REFUSED = "portal:message:provider-refused"
     TERMINAL_ADDED = "terminals:terminal:added"
     TERMINAL_CHANGED = "terminals:terminal:changed"

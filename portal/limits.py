@@ -36,6 +36,8 @@ GUARDS = {
     "sms-per-block": "30/hour",
     "sms-per-address": "20/hour",
     "sms-overall": "300/hour",
+    "sms-per-source": "5/day",
+    "sms-from-sources": "300/hour",
     "sign-in-sms-per-phone": "20/day",
     "password-per-account": "60/hour",
     "password-per-account-and-address": "10/hour",

@@ -7,7 +7,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from portal import health, limits
+from portal import conversion, health, limits
 from portal.messaging import outbox
 
 
@@ -19,8 +19,9 @@ def send_message(message_id: str) -> None:
 
 @shared_task
 def sweep_messages() -> None:
-    """Offer waiting messages again and settle those that waited too long."""
+    """Offer waiting messages again, settle those that waited too long, and judge what codes come to."""
     outbox.sweep(timezone.now())
+    conversion.judge(timezone.now())
 
 
 @shared_task

@@ -19,6 +19,15 @@ STEP = "tamper"
 GUARD = "guard"
 # What is said to staff about each alarm: the subject and what to do.
 ALARMS = {
+    Tag.TEXTS_STOPPED: (
+        gettext_lazy("Texts are stopped: hardly any code is typed back"),
+        gettext_lazy(
+            "Of the last hundred codes fewer than thirty were typed back: somebody makes us send texts, or"
+            " they do not arrive. Strangers get no texts now; ten trials pass every ten minutes, and texts go"
+            " on by themselves when three of them are typed back. Look at the carrier and at the address"
+            " blocks of today's recoveries."
+        ),
+    ),
     Tag.GUESSING_ALARM: (
         gettext_lazy("Codes are being guessed everywhere"),
         gettext_lazy(

@@ -16,16 +16,16 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from portal import challenges
+from portal import challenges, texting
 from portal.audit import Tag, record
 from portal.celery import nudge
-from portal.limits import take
 from portal.messaging.outbox import queue_message
 from portal.models import Merchant, User
 from recovery.authority import NotAllowed, actor_of, authorise, note, terminals_of
 from recovery.binding import digest_of, new_token
 from recovery.identity import merchant_for
 from recovery.models import Recovery
+from recovery.sources import source_of
 from recovery.steps import ATTENTION, CHOOSING, LIFE, PROOF_LIFE, PROVING, STATUS_LIFE, OutOfStep, step
 from terminals import commands, requests
 from terminals.models import Command, Terminal
@@ -124,9 +124,8 @@ def resolve(recovery_id: str) -> bool:
         moved = mine.filter(state=State.STARTED).update(
             state=State.PROVING, resolved_at=now, texts_settled=sends
         )
-        if moved == 1 and _may_text(recovery, merchant) and merchant is not None:
+        if moved == 1 and _text(recovery, merchant):
             mine.update(merchant=merchant)
-            queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
     return moved == 1
 
 
@@ -149,8 +148,8 @@ def send_owed(recovery_id: str) -> bool:
     with transaction.atomic():
         mine = Recovery.objects.filter(pk=recovery_id, texts_settled=recovery.texts_settled)
         won = mine.update(texts_settled=recovery.challenge.sends) == 1
-        if won and _may_text(recovery, recovery.merchant) and recovery.merchant is not None:
-            queue_message("code", recovery.phone, recovery.locale, challenge=recovery.challenge)
+        if won:
+            _text(recovery, recovery.merchant)
     return won
 
 
@@ -162,25 +161,16 @@ def waiting_for_worker(now: datetime) -> list[str]:
     return list((new | owed).values_list("pk", flat=True)[:200])
 
 
-def _may_text(recovery: Recovery, merchant: Merchant | None) -> bool:
-    """Spend the limits on texts; whether all of them allow one.
-
-    Strangers spend the address's share like everybody, or it would tell afterwards who was known.
-    """
-    address = take("sms-per-address", recovery.address_block)
-    if merchant is None or not address.ok:
-        return False
-    guards = (
-        ("sms-per-phone", recovery.phone),
-        ("sms-per-merchant", merchant.number),
-        ("sms-per-block", recovery.phone[:-4]),
-        ("sms-overall", ""),
-    )
-    for name, key in guards:
-        if not take(name, key).ok:
-            record(Tag.RECOVERY_REFUSED, actor="worker", merchant=merchant, subject=recovery.id, limit=name)
-            return False
-    return True
+def _text(recovery: Recovery, merchant: Merchant | None) -> bool:
+    """Queue the code if all limits on texts allow it; whether they did. A shop's refusal is put on record."""
+    source = source_of(recovery)
+    against = texting.refusal(texting.Ask(recovery.phone, recovery.address_block, merchant, source))
+    if not against:
+        challenge = recovery.challenge
+        queue_message("code", recovery.phone, recovery.locale, challenge=challenge, known_source=source != "")
+    elif merchant is not None and against != "sms-per-address":
+        record(Tag.RECOVERY_REFUSED, actor="worker", merchant=merchant, subject=recovery.id, limit=against)
+    return not against
 
 
 # ── prove ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from portal import challenges
+from portal import challenges, texting
 from portal.forms import CodeForm
 from portal.network import address_block, client_address
 from recovery import access, flow, gates, presence, steps
@@ -49,7 +49,7 @@ def identify(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         asked = asked_of(request, form.cleaned_data["phone"], identifier=form.cleaned_data["shop"])
         return begin(request, asked, form.cleaned_data["form"])
-    return page(request, "identify", None, 1, form=form)
+    return page(request, "identify", None, 1, form=form, stopped=texting.stopped())
 
 
 def typed_before(request: HttpRequest) -> dict[str, str]:
@@ -132,6 +132,7 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         tries_left=tries,
         minutes=int(challenges.LIFE.total_seconds() // 60),
         dead=tries == 0,
+        stopped=texting.stopped(),
     )
 
 

@@ -64,13 +64,19 @@ def queue_message(
     *,
     challenge: Challenge | None = None,
     facts: dict[str, Any] | None = None,
+    known_source: bool = False,
 ) -> Message:
     """Store a message and, once the transaction commits, ask a worker to send it.
 
     `facts` are the template's values; they are stored as they are, so no names and no secrets.
     """
     message = Message.objects.create(
-        template=template, phone=phone, locale=locale, challenge=challenge, facts=facts or {}
+        template=template,
+        phone=phone,
+        locale=locale,
+        challenge=challenge,
+        facts=facts or {},
+        known_source=known_source,
     )
     transaction.on_commit(partial(nudge, TASK, message.id))
     return message

@@ -1,7 +1,7 @@
 """The ground tables: merchants, stores, people, proofs, messages, counters and the audit trail."""
 
 from portal.models.audit import AuditEvent
-from portal.models.guards import Allowance
+from portal.models.guards import Allowance, Circuit
 from portal.models.merchants import (
     Merchant,
     Store,
@@ -20,6 +20,7 @@ __all__ = [
     "AuditEvent",
     "Challenge",
     "Channel",
+    "Circuit",
     "Invitation",
     "KnownBrowser",
     "Merchant",

@@ -25,3 +25,24 @@ class Allowance(models.Model):
 
     def __str__(self) -> str:
         return f"{self.limit} {self.taken}"
+
+
+class Circuit(models.Model):
+    """A way of sending that stops by itself when it does more harm than good, and tries again by itself.
+
+    `stopped_at` empty: it works. From `retry_at` on a few trials may pass; what came before `counted_from`
+    is not looked at again.
+    """
+
+    name = models.CharField(_("name"), primary_key=True, max_length=16)
+    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
+    retry_at = models.DateTimeField(_("tries again"), null=True, blank=True)
+    trials = models.PositiveSmallIntegerField(default=0)
+    counted_from = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("circuit")
+        verbose_name_plural = _("circuits")
+
+    def __str__(self) -> str:
+        return self.name

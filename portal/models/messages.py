@@ -79,6 +79,9 @@ class Message(models.Model):
     error = models.CharField(_("error"), max_length=32, blank=True, default="")
     # What it cost, as the provider or our price list says: thousandths of a currency unit.
     cost_milli = models.PositiveIntegerField(_("cost (thousandths)"), default=0)
+    # Asked for by a browser or a terminal that proved itself: it has a share of its own and tells nothing of
+    # strangers.
+    known_source = models.BooleanField(default=False, editable=False)
     carrier = models.CharField(_("carrier"), max_length=16, blank=True, default="", db_index=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     claimed_at = models.DateTimeField(null=True, blank=True)

@@ -1,0 +1,57 @@
+"""Whether one more text may be asked for: the one place that spends the limits on recovery texts (T15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from portal import conversion
+from portal.limits import take
+from portal.models import Merchant
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks for a text, from where, and for whom; without a merchant it is a stranger's.
+
+    `source` names a terminal or a browser that proved itself for this merchant; empty for everybody else.
+    """
+
+    phone: str
+    block: str
+    merchant: Merchant | None
+    source: str = ""
+
+
+def refusal(ask: Ask) -> str:
+    """Spend the limits on texts; the name of the one that stands against it, or "" when it may go out.
+
+    Strangers spend the address's share like everybody, or it would tell afterwards who was known.
+    """
+    address = take("sms-per-address", ask.block)
+    if ask.merchant is None:
+        return "stranger"
+    if ask.source:
+        # What strangers can use up does not count for those who proved themselves (T16).
+        return _first_spent(("sms-per-source", f"{ask.merchant.pk}:{ask.source}"), ("sms-from-sources", ""))
+    if not address.ok:
+        return "sms-per-address"
+    spent = _first_spent(
+        ("sms-per-phone", ask.phone),
+        ("sms-per-merchant", ask.merchant.number),
+        ("sms-per-block", ask.phone[:-4]),
+        ("sms-overall", ""),
+    )
+    # Last, for it counts trials.
+    return spent or ("" if conversion.take(timezone.now()) else "texts-stopped")
+
+
+def _first_spent(*guards: tuple[str, str]) -> str:
+    """The first of the guards that has nothing left; those before it have been taken from."""
+    return next((name for name, key in guards if not take(name, key).ok), "")
+
+
+def stopped() -> bool:
+    """Whether texts are stopped for strangers just now: the same for everybody, so pages may say it."""
+    return not conversion.stands(timezone.now())
