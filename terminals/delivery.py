@@ -164,7 +164,8 @@ def sweep() -> None:
     try:
         if not inbox.is_complete():
             inbox.rebuild(_fill)
-        _deliver(list(unpushed.values_list("pk", flat=True)[:BATCH]))
+        if ids := list(unpushed.values_list("pk", flat=True)[:BATCH]):
+            _deliver(ids)
         _offer_again(now)
         _repair(now)
     except inbox.InboxUnavailable as error:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 import redis
+import structlog
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -214,3 +215,10 @@ class TestProjection:
             delivery.sweep()
         assert tokens_in_inbox(till.terminal) == [command.token]
         assert CommandToken.objects.count() == 1 and payload(command.token)["seq"] == 1
+
+
+def test_a_sweep_with_nothing_to_do_has_nothing_to_say() -> None:
+    delivery.sweep()
+    with structlog.testing.capture_logs() as said:
+        delivery.sweep()
+    assert said == []
