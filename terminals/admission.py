@@ -20,7 +20,7 @@ from terminals.clerk import Clerk, Overcrowded, Shared
 from terminals.pacing import Crowd
 from terminals.protocol import BEARER_MAX, ProtocolError
 
-CHECKS_A_TURN = 2
+CHECKS_A_TURN = 4
 QUEUE_MAX = 2000
 # What one process can check at leisure in a second; the crowd is spread by it.
 CHECKS_A_SECOND = 1000.0

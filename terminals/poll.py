@@ -46,6 +46,8 @@ SEEN_S: Final = 3.0
 ROWS_MAX: Final = 400
 ROWS_A_SECOND: Final = 400.0
 
+GC_SELDOM: Final = (20_000, 50, 100)
+
 NO_STORE: Final = (b"cache-control", b"no-store")
 CLOSE: Final = (b"connection", b"close")
 JSON: Final = (b"content-type", b"application/json")
@@ -341,9 +343,11 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     while True:
         message = await receive()
         if message["type"] == "lifespan.startup":
-            # What is loaded by now stays; looking through it for garbage would hold everybody up.
+            # What is loaded by now stays; looking through it for garbage would hold everybody up. A request
+            # leaves none behind, so to look seldom is enough.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*GC_SELDOM)
             current.get().wakeups.start()
             at_stop.append(current.get().held.close)
         else:

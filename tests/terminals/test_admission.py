@@ -120,7 +120,7 @@ class TestTurns:
         for _ in range(4):
             await asyncio.sleep(0)
             passed.append(sum(future.done() for future in futures))
-        assert passed == [2, 4, 5, 5] and order == [0, 1, 2, 3, 4]
+        assert passed == [4, 5, 5, 5] and order == [0, 1, 2, 3, 4]
 
     async def test_there_is_an_end_to_the_queue(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(admission, "QUEUE_MAX", 3)
