@@ -12,8 +12,8 @@ from terminals.pacing import Meter, interval_of
 from terminals.protocol import BEARER_GRACE, ProtocolError
 
 CAPACITY = 200_000
-# The one in use and the one that follows it.
-BEARERS_EACH = 2
+# The one in use, the one that follows it, and two more for a terminal that keeps forgetting them.
+BEARERS_EACH = 4
 STRANGERS = 8192
 STRANGER_S = 10.0
 

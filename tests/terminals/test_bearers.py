@@ -40,11 +40,11 @@ class TestRemembering:
         cache = BearerCache()
         assert put(cache, b"one").caller is put(cache, b"two").caller
 
-    def test_a_terminal_is_remembered_by_its_two_newest_bearers(self) -> None:
-        cache = BearerCache()
-        for header in (b"one", b"two", b"three"):
+    def test_a_terminal_is_remembered_by_its_four_newest_bearers(self) -> None:
+        cache, headers = BearerCache(), [b"%d" % number for number in range(6)]
+        for header in headers:
             put(cache, header)
-        assert known(cache, b"one", b"two", b"three") == [False, True, True] and len(cache) == 2
+        assert known(cache, *headers) == [False, False, True, True, True, True] and len(cache) == 4
 
     def test_the_oldest_goes_when_it_is_full(self) -> None:
         cache = BearerCache(capacity=2)
