@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from terminals.conformance.rules import Broken, shortened
 from terminals.protocol import PATH, ProtocolError, strict_json
 
-_TIMEOUT: Final = 20.0
+# A held poll takes up to 55 s.
+_TIMEOUT: Final = 75.0
 _ANSWER_MAX: Final = 1024 * 1024
 
 

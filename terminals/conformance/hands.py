@@ -17,6 +17,10 @@ _TIMEOUT: Final = 120.0
 class Nobody:
     """There are no hands: every rule that needs some is not run."""
 
+    def need(self, verb: str) -> None:
+        """Raises CannotTell if it is clear beforehand that nobody does this."""
+        raise CannotTell(f"it needs somebody to do this: {verb}")
+
     def act(self, verb: str, *words: str) -> str:
         """Do it and return what was said. Raises CannotTell."""
         raise CannotTell(f"it needs somebody to do this: {' '.join((verb, *words))}")
@@ -28,6 +32,9 @@ class Person(Nobody):
 
     asks: Mapping[str, str]
     read: Callable[[str], str] = input
+
+    def need(self, verb: str) -> None:
+        """There is somebody."""
 
     def act(self, verb: str, *words: str) -> str:
         """Ask, and wait for the answer; `-` means that it cannot be done."""
@@ -43,6 +50,9 @@ class Program(Nobody):
     """A command of yours, called with the verb and its words; what it prints is the answer."""
 
     command: str
+
+    def need(self, verb: str) -> None:
+        """It may be able to."""
 
     def act(self, verb: str, *words: str) -> str:
         """Run it. Exit code 3 says that it cannot do this. Raises CannotTell."""
@@ -64,6 +74,11 @@ class Ready(Nobody):
     """Hands made of functions, for who calls the kit from Python."""
 
     verbs: Mapping[str, Callable[..., str | None]] = field(default_factory=dict)
+
+    def need(self, verb: str) -> None:
+        """Whether there is such a function. Raises CannotTell."""
+        if verb not in self.verbs:
+            Nobody.need(self, verb)
 
     def act(self, verb: str, *words: str) -> str:
         """Call the function of this name. Raises CannotTell if there is none."""

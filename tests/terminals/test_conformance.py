@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
 
 from terminals import jose
 from terminals.conformance import server_rules, terminal_rules
-from terminals.conformance.hands import Ready
-from terminals.conformance.report import line
-from terminals.conformance.rules import FAILED, PASSED, Verdict, run
+from terminals.conformance.cli import main
+from terminals.conformance.hands import Person, Program, Ready
+from terminals.conformance.report import as_json, exit_code, line, table
+from terminals.conformance.rules import (
+    FAILED,
+    NOT_RUN,
+    PAIRING,
+    PASSED,
+    SECTIONS,
+    CannotTell,
+    Verdict,
+    run,
+)
 from terminals.conformance.server import serving
 from terminals.conformance.server_rules import ServerBench
 from tests.terminals.broken import (
@@ -26,6 +39,7 @@ from tests.terminals.broken import (
 )
 from tests.terminals.broken.server import BROKEN, Whole
 from tests.terminals.stepped import Parts, under_test
+from tests.vectors.__main__ import SHEETS
 
 ENTERED = (
     server_doors,
@@ -52,6 +66,76 @@ def asked(server: Whole, *only: str, quick: bool = True) -> list[Verdict]:
 
 def failed(verdicts: list[Verdict]) -> list[str]:
     return [verdict.id for verdict in verdicts if verdict.outcome == FAILED]
+
+
+class TestTheReport:
+    def test_each_section_is_a_heading_of_the_protocol_document(self) -> None:
+        text = (Path(__file__).parents[2] / "docs" / "terminal-protocol.md").read_text("utf-8")
+        headings = set(re.findall(r"^#+ (?:[0-9]+\. )?(.+)$", text, re.MULTILINE))
+        assert set(SECTIONS) <= headings
+        rules = [*server_rules.RULES, *terminal_rules.RULES]
+        assert {rule.section for rule in rules} == set(SECTIONS)
+        sections = {vector.section for kind in SHEETS for vector in SHEETS[kind].vectors()}
+        assert sections <= headings
+
+    def test_every_rule_is_one_sentence_with_a_name_of_its_own(self) -> None:
+        for rules in (server_rules.RULES, terminal_rules.RULES):
+            assert len({rule.id for rule in rules}) == len(rules)
+            assert all(20 < len(rule.says) <= 110 for rule in rules), [rule.says for rule in rules]
+
+    def test_a_failed_line_says_what_was_sent_expected_and_received(self) -> None:
+        broken = next(one for one in asked(BROKEN["bearer-eddsa"](), "bearer-eddsa") if one.outcome == FAILED)
+        assert line(broken).splitlines() == [
+            "  ✗ bearer-eddsa                 EdDSA is taken as the older name of Ed25519",
+            '      sent      PUT /terminal/v1/inventory, a bearer with "alg": "EdDSA"',
+            "      expected  204",
+            f"      came      {broken.came}",
+        ]
+        assert "invalid_auth" in broken.came
+        assert "Who is asking" in table([broken]) and exit_code([broken]) == 1
+        assert json.loads(as_json("server", [broken]))["sums"] == {"failed": 1}
+
+    def test_what_needs_the_owner_is_not_run_and_never_passed(self) -> None:
+        server = Whole()
+        with serving(server):
+            verdicts = run(server_rules.RULES, ServerBench(server.origin, server.code), skip_slow=True)
+        outcomes = {verdict.id: verdict.outcome for verdict in verdicts}
+        assert failed(verdicts) == []
+        assert {outcomes[name] for name in ("code-burns", "key-in-use", "poll-304", "receipt-applied")} == {
+            NOT_RUN
+        }
+        assert exit_code(verdicts) == 0
+        assert exit_code([one for one in verdicts if one.outcome == NOT_RUN]) == 1
+
+    def test_nobody_answers_and_every_rule_says_so(self) -> None:
+        verdicts = run(server_rules.RULES, ServerBench("http://127.0.0.1:1", "BCD-FGH-JKL"))
+        assert not any(verdict.outcome == PASSED for verdict in verdicts if verdict.section == PAIRING)
+        assert "an HTTP answer" in line(verdicts[0])
+
+    def test_the_command_line_prints_a_table_or_json_and_exits_accordingly(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with serving(Whole()) as server:
+            code = main(["--url", server.origin, "--pairing-code", server.code, "--quick", "--json"])
+        printed = json.loads(capsys.readouterr().out)
+        assert (
+            code == 0 and printed["tested"] == "server" and len(printed["rules"]) == len(server_rules.RULES)
+        )
+        with serving(BROKEN["enroll-clock"]()) as server:
+            assert main(["--url", server.origin, "--pairing-code", server.code, "--quick"]) == 1
+        assert "✗ enroll-clock" in capsys.readouterr().out
+        with pytest.raises(SystemExit):
+            main([])
+
+    def test_a_program_can_be_the_hands_and_may_refuse(self) -> None:
+        assert (
+            Program(f"{sys.executable} -c 'import sys; print(*sys.argv[1:])'").act("busy", "on") == "busy on"
+        )
+        with pytest.raises(CannotTell):
+            Program(f"{sys.executable} -c 'raise SystemExit(3)'").act("busy", "on")
+        with pytest.raises(CannotTell):
+            Person({"roll": "Change the keys."}, read=lambda text: "-").act("roll")
+        assert Person({}, read=lambda text: " ok ").act("signon", "03", "1") == "ok"
 
 
 class TestAServer:

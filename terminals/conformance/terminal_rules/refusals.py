@@ -150,12 +150,14 @@ REFUSALS: Final = (
         "malformed",
         _headed(b64=False, crit=["b64"]),
     ),
-    Refusal("header-alg-none", "alg none is malformed", "malformed", _headed(alg="none")),
+    Refusal("header-alg-none", "A token with alg none is malformed", "malformed", _headed(alg="none")),
     Refusal(
         "header-eddsa", "A server says Ed25519; EdDSA is not taken for it", "malformed", _headed(alg="EdDSA")
     ),
-    Refusal("header-typ", "Another type is malformed", "malformed", _headed(typ=TYP_RECEIPT)),
-    Refusal("base64-padding", "Padding is malformed", "malformed", lambda bench: bench.token() + "="),
+    Refusal("header-typ", "A token of another type is malformed", "malformed", _headed(typ=TYP_RECEIPT)),
+    Refusal(
+        "base64-padding", "A token with padding is malformed", "malformed", lambda bench: bench.token() + "="
+    ),
     Refusal("base64-stray-bits", "Unused last bits that are set are malformed", "malformed", _stray_bits),
     Refusal("json-twice", "A repeated claim is malformed", "malformed", _twice),
     Refusal(
