@@ -28,6 +28,7 @@ class Tag(models.TextChoices):
     GUESSING_ALARM = "portal:codes:guessing-alarm"
     TEXTS_STOPPED = "portal:texts:stopped"
     TEXTS_RESUMED = "portal:texts:resumed"
+    MONEY_SPENT = "portal:texts:money-spent"
     SMS_REFUSED = "portal:message:provider-refused"
     TERMINAL_ADDED = "terminals:terminal:added"
     TERMINAL_CHANGED = "terminals:terminal:changed"

@@ -151,3 +151,13 @@ def redis_forgets_nothing_by_itself(**_: Any) -> list[CheckMessage]:
     if policy != "noeviction":
         return [Error(f"Redis evicts ({policy}); set maxmemory-policy noeviction.", id="rekey.E014")]
     return []
+
+
+@register(TAG)
+def prices_and_caps_are_numbers(**_: Any) -> list[CheckMessage]:
+    """E021: a cap or a price that is no number would fail when the first text is to go out."""
+    for name in ("REKEY_DIAL_CODES", "REKEY_TEXT_PRICES"):
+        pairs = getattr(settings, name)
+        if not all(part.isascii() and part.isdigit() for pair in pairs.items() for part in pair):
+            return [Error(f"{name} must look like 86=100,852=50.", id="rekey.E021")]
+    return []

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 from phonenumbers import PhoneNumberType, number_type
 
+from portal import dialling
 from portal.codes import normalise_code
 
 # As people and phones write them: full-width signs, any kind of space or dash, and the marks of direction
@@ -21,6 +22,10 @@ FULL_WIDTH = str.maketrans("０１２３４５６７８９＋－（）", "012345
 WRAPPERS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 SEPARATORS = re.compile("[ \u00a0\u2007\u2009\u202f\u3000()\u2010-\u2015-]")
 MOBILE = re.compile(r"(?:\+86|0086|86)?(1[0-9]{10})")
+# Dialled from anywhere, and not ours, whose numbers have one written form.
+ABROAD = re.compile(r"\+(?!86)[1-9][0-9]{6,14}")
+# Where both share one kind of number (North America), nobody can tell.
+MOBILE_TYPES = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE)
 LONGEST = 40
 LOCAL_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 LONGEST_PATH = 500
@@ -29,7 +34,8 @@ LONGEST_PATH = 500
 class PhoneField(PhoneNumberField):
     """A mobile number of mainland China, however it was written; cleans to E.164 or "".
 
-    Texts cost money and go abroad only where somebody has decided so; other dial codes are refused for now.
+    Texts cost money and go abroad only where somebody has decided so: other dial codes that are open
+    (REKEY_DIAL_CODES) are typed with their plus, and all others are refused.
     """
 
     default_error_messages = {
@@ -45,13 +51,14 @@ class PhoneField(PhoneNumberField):
         text = str(value or "").strip().strip(WRAPPERS).translate(FULL_WIDTH)
         if not text:
             return ""
-        found = MOBILE.fullmatch(SEPARATORS.sub("", text)) if len(text) <= LONGEST else None
-        if found is None:
+        plain = SEPARATORS.sub("", text) if len(text) <= LONGEST else ""
+        found = MOBILE.fullmatch(plain)
+        if found is None and not (ABROAD.fullmatch(plain) and dialling.is_open(plain)):
             raise ValidationError(self.error_messages["invalid"], code="invalid")
-        number = super().to_python("+86" + found[1])
+        number = super().to_python("+86" + found[1] if found else plain)
         if not number.is_valid():
             raise ValidationError(self.error_messages["invalid"], code="invalid")
-        if number_type(number) != PhoneNumberType.MOBILE:
+        if number_type(number) not in MOBILE_TYPES:
             raise ValidationError(self.error_messages["landline"], code="landline")
         return str(number.as_e164)
 

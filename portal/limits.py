@@ -35,7 +35,9 @@ GUARDS = {
     "sms-per-merchant": "10/day",
     "sms-per-block": "30/hour",
     "sms-per-address": "20/hour",
+    "sms-per-dial-code": "5000/day",
     "sms-overall": "300/hour",
+    "text-money-overall": "300000/day",
     "sms-per-source": "5/day",
     "sms-from-sources": "300/hour",
     "sign-in-sms-per-phone": "20/day",
@@ -78,24 +80,28 @@ def rate_of(name: str) -> RateLimitItem:
     return parse(settings.REKEY_LIMITS.get(name) or (GUARDS | SHIELDS)[name])
 
 
-def take(name: str, key: str) -> Taken:
+def take(name: str, key: str, *, cost: int = 1, amount: int | None = None) -> Taken:
     """Spend one of the guard `name` for `key`, exactly: n callers at once get n − limit refusals.
 
+    Or `cost` of it, all or nothing; `amount` stands in for the rate's own.
     The key is kept as a keyed digest. Called outside a transaction, as everything that guards a secret does,
     the count survives whatever becomes of the caller's request.
     """
     rate = rate_of(name)
     row, resets_in = _window(name, key, int(rate.get_expiry()))
     Allowance.objects.bulk_create([Allowance(**row)], ignore_conflicts=True)
-    taken = Allowance.objects.filter(**row, taken__lt=rate.amount).update(taken=F("taken") + 1)
+    most = (rate.amount if amount is None else amount) - cost
+    taken = Allowance.objects.filter(**row, taken__lte=most).update(taken=F("taken") + cost)
     return Taken(taken == 1, resets_in)
 
 
-def look(name: str, key: str) -> Taken:
-    """Whether one more could be taken; nothing is counted."""
+def look(name: str, key: str, *, cost: int = 1, amount: int | None = None) -> Taken:
+    """Whether `take` would allow it; nothing is counted."""
     rate = rate_of(name)
     row, resets_in = _window(name, key, int(rate.get_expiry()))
-    return Taken(not Allowance.objects.filter(**row, taken__gte=rate.amount).exists(), resets_in)
+    most = (rate.amount if amount is None else amount) - cost
+    spent = most < 0 or Allowance.objects.filter(**row, taken__gt=most).exists()
+    return Taken(not spent, resets_in)
 
 
 def tally(name: str, key: str) -> int:

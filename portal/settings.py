@@ -217,6 +217,11 @@ TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
 TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
 TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
 
+# Dial codes that texts may go to besides 86, with a cap each: "852=50" is fifty a day; "86=0" shuts ours.
+REKEY_DIAL_CODES = env.dict("REKEY_DIAL_CODES", default={})
+# What one text costs, in thousandths of a currency unit: "86=45,852=300".
+REKEY_TEXT_PRICES = env.dict("REKEY_TEXT_PRICES", default={})
+
 # ── who may read the numbers of a process at /metrics: networks, asked directly, never through a proxy ──────
 REKEY_METRICS_FROM = [
     ip_network(network) for network in env.list("REKEY_METRICS_FROM", default=["127.0.0.1/32", "::1/128"])

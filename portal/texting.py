@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from portal import conversion
+from portal import conversion, dialling, spending
 from portal.limits import take
 from portal.models import Merchant
 
@@ -32,17 +32,24 @@ def refusal(ask: Ask) -> str:
     address = take("sms-per-address", ask.block)
     if ask.merchant is None:
         return "stranger"
+    if not dialling.is_open(ask.phone):
+        return dialling.PER_DIAL_CODE
     if ask.source:
         # What strangers can use up does not count for those who proved themselves (T16).
         return _first_spent(("sms-per-source", f"{ask.merchant.pk}:{ask.source}"), ("sms-from-sources", ""))
     if not address.ok:
         return "sms-per-address"
+    if not spending.lasts():
+        return spending.MONEY
     spent = _first_spent(
         ("sms-per-phone", ask.phone),
         ("sms-per-merchant", ask.merchant.number),
         ("sms-per-block", ask.phone[:-4]),
         ("sms-overall", ""),
     )
+    code = dialling.dial_code_of(ask.phone)
+    if not spent and not take(dialling.PER_DIAL_CODE, code, amount=dialling.daily_caps()[code]).ok:
+        spent = dialling.PER_DIAL_CODE
     # Last, for it counts trials.
     return spent or ("" if conversion.take(timezone.now()) else "texts-stopped")
 
@@ -54,4 +61,4 @@ def _first_spent(*guards: tuple[str, str]) -> str:
 
 def stopped() -> bool:
     """Whether texts are stopped for strangers just now: the same for everybody, so pages may say it."""
-    return not conversion.stands(timezone.now())
+    return not (conversion.stands(timezone.now()) and spending.lasts())

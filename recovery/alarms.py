@@ -19,6 +19,13 @@ STEP = "tamper"
 GUARD = "guard"
 # What is said to staff about each alarm: the subject and what to do.
 ALARMS = {
+    Tag.MONEY_SPENT: (
+        gettext_lazy("The day's money for texts is spent"),
+        gettext_lazy(
+            "Strangers get no more codes by text until 00:00 UTC; a fifth is kept for owners at a terminal"
+            " and for notices. Look for what used it up before you widen the budget."
+        ),
+    ),
     Tag.TEXTS_STOPPED: (
         gettext_lazy("Texts are stopped: hardly any code is typed back"),
         gettext_lazy(

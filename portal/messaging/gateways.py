@@ -71,6 +71,8 @@ MEANINGS: dict[str, tuple[Action, str | Promise]] = {
     "timeout": (Action.UNKNOWN, _("The provider did not answer in time; the text may still arrive.")),
     "server": (Action.UNKNOWN, _("The provider had a fault; the text may still arrive.")),
     "garbled": (Action.UNKNOWN, _("The provider's answer could not be read; the text may still arrive.")),
+    "budget": (Action.STOP, _("The day's money for texts is spent.")),
+    "dial_code": (Action.STOP, _("Texts to this country are not switched on.")),
     "stale": (Action.STOP, _("It waited too long and was not sent, so that no old code arrives.")),
     "lost": (Action.UNKNOWN, _("The worker stopped while sending; the text may still arrive.")),
 }

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from portal import spending
 from portal.audit import Tag, record
 from portal.celery import nudge
 from portal.codes import derive_code
@@ -106,6 +107,9 @@ def deliver(message_id: str) -> bool:
         _settle(message_id, State.FAILED, error="stale")
         return False
     message = Message.objects.select_related("challenge").get(id=message_id)
+    if why := spending.pay(message):
+        _refused(message, error_for(why), "")
+        return False
     carrier = gateway()
     try:
         accepted = carrier.send(message.phone, text_of(message), callback_url(message))
