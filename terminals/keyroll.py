@@ -142,5 +142,5 @@ def take_over(terminal_id: str, kid: str) -> bool:
 
 def finish_due(now: datetime) -> int:
     """End old keys whose day of grace is over; how many. The terminal finds out and uses the new one."""
-    due = Terminal.objects.filter(pending_until__lte=now, pending_sign_kid__isnull=False)
+    due = Terminal.objects.filter(pending_sign_kid__gt="", pending_until__lte=now)
     return sum(take_over(pk, kid or "") for pk, kid in due.values_list("pk", "pending_sign_kid")[:500])

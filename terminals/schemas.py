@@ -36,7 +36,7 @@ class StateAnswer(Schema):
 
 
 class RollAnswer(Schema):
-    """200 of `POST keys/roll`: `rolling`, or `active` once the new key is in force; until when the old one is."""
+    """200 of `POST keys/roll`: `rolling`, or `active` once the new key is in force; the old one's end."""
 
     state: str = Field(pattern="^(rolling|active)$")
     until: int

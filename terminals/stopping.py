@@ -142,6 +142,8 @@ def revoke_due(now: datetime) -> int:
 
 def repeat_evictions(now: datetime) -> None:
     """Say again which terminals were just stopped or cut off, in case somebody could not be told."""
-    lately = Q(stopped_at__gt=now - REPEAT) | Q(revoked_at__gt=now - REPEAT)
-    for terminal_id in Terminal.objects.filter(lately).values_list("pk", flat=True)[:BATCH]:
-        keyring.forget_bearers(terminal_id)
+    stopped = Terminal.objects.filter(stopped_at__gt=now - REPEAT)
+    revoked = Terminal.objects.filter(revoked_at__gt=now - REPEAT)
+    for rows in (stopped, revoked):
+        for terminal_id in rows.values_list("pk", flat=True)[:BATCH]:
+            keyring.forget_bearers(terminal_id)

@@ -22,6 +22,9 @@ SWAPPED: Final = "swapped"
 SERVER: Final = "server"
 # For how long after pairing operators are still asked who could not be at once, for too much was open.
 ASK_FOR: Final = timedelta(days=7)
+# Swaps longer ago than this are not looked at any more, nor more than so many.
+LOOK_BACK: Final = timedelta(days=90)
+SUCCESSORS: Final = 1000
 BATCH: Final = 100
 
 
@@ -141,7 +144,9 @@ def _asked() -> QuerySet[Command]:
 def ask_due(now: datetime) -> int:
     """Ask operators of replacements who were too many to be asked at once; how many."""
     unasked = Operator.objects.filter(terminal=OuterRef("pk")).exclude(Exists(_asked()))
+    replaced = Terminal.objects.filter(revoked_at__gt=now - LOOK_BACK, replaced_by__isnull=False)
+    successors = replaced.order_by("-revoked_at").values_list("replaced_by", flat=True)[:SUCCESSORS]
     fresh = Terminal.objects.filter(
-        state=State.ACTIVE, activated_at__gt=now - ASK_FOR, replaces__isnull=False, tampered_at__isnull=True
+        pk__in=list(successors), state=State.ACTIVE, activated_at__gt=now - ASK_FOR, tampered_at__isnull=True
     )
-    return sum(ask_to_choose(terminal) for terminal in fresh.filter(Exists(unasked)).distinct()[:BATCH])
+    return sum(ask_to_choose(terminal) for terminal in fresh.filter(Exists(unasked))[:BATCH])

@@ -126,12 +126,14 @@ class Terminal(models.Model):
         validators=[MinValueValidator(10), MaxValueValidator(3600)],
         help_text=_("Empty: as its power and network suggest."),
     )
-    state = models.CharField(_("state"), max_length=12, choices=State.choices, default=State.NEW)
-    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True, editable=False)
+    state = models.CharField(
+        _("state"), max_length=12, choices=State.choices, default=State.NEW, db_index=True
+    )
+    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True, db_index=True, editable=False)
     stop_reason = models.CharField(
         _("why stopped"), max_length=8, choices=StopReason.choices, blank=True, default="", editable=False
     )
-    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True, db_index=True, editable=False)
     # Set when the machine reports that it was opened: until a person clears it, nothing is sent to it.
     tampered_at = models.DateTimeField(_("opened by force"), null=True, blank=True, editable=False)
     replaced_by = models.ForeignKey(
