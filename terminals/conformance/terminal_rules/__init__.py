@@ -5,13 +5,14 @@ from terminals.conformance.terminal_rules import (
     commands,
     keysets,
     machine,
+    order,
     pairing,
     receipts,
     refusals,
 )
 from terminals.conformance.terminal_rules.bench import Subject, TerminalBench, Watched
 
-ROOMS = (pairing, commands, refusals, asking, keysets, receipts, machine)
+ROOMS = (pairing, commands, refusals, order, asking, keysets, receipts, machine)
 _ALL = [rule for room in ROOMS for rule in room.BOOK.rules]
 # What begins a terminal anew comes last: the rules before it look at one life.
 _LAST = {"pair-wrong-root", "pair-wrong-issuer", "pair-broken-challenge", "pair-again"}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from terminals import jose
-from terminals.conformance.rules import COMMAND, GUARDED, Book, Broken
+from terminals.conformance.rules import COMMAND, GUARDED, Book
 from terminals.conformance.terminal_rules.bench import TerminalBench
 from terminals.conformance.unit import forged, segment
 from terminals.protocol import (
@@ -42,15 +42,16 @@ def _header(bench: TerminalBench, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in header.items() if value is not None}
 
 
-def _claims(bench: TerminalBench, **changes: Any) -> dict[str, Any]:
+def claims_of(bench: TerminalBench, **changes: Any) -> dict[str, Any]:
+    """Claims of a good password token, with changes."""
     return bench.server.claims(**{"op": bench.operator, "password": bench.fresh_password(), **changes})
 
 
 def _headed(**changes: Any) -> Make:
-    return lambda bench: forged(_header(bench, **changes), _claims(bench), bench.server.issuer)
+    return lambda bench: forged(_header(bench, **changes), claims_of(bench), bench.server.issuer)
 
 
-def _but(**changes: Any) -> Make:
+def but(**changes: Any) -> Make:
     """A good token with these claims; functions are asked for their value."""
 
     def make(bench: TerminalBench) -> str:
@@ -60,7 +61,8 @@ def _but(**changes: Any) -> Make:
     return make
 
 
-def _in(seconds: int) -> Callable[[TerminalBench], int]:
+def seconds(seconds: int) -> Callable[[TerminalBench], int]:
+    """So many seconds from now on our clock."""
     return lambda bench: bench.server.now() + seconds
 
 
@@ -69,7 +71,7 @@ def _next(more: int) -> Callable[[TerminalBench], int]:
 
 
 def _twice(bench: TerminalBench) -> str:
-    claims = _claims(bench)
+    claims = claims_of(bench)
     raw = segment(claims)
     text = jose.unb64u(raw)[:-1] + f',"seq":{claims["seq"]}}}'.encode()
     return forged(_header(bench), text, bench.server.issuer)
@@ -86,7 +88,7 @@ def _resealed(**changes: Any) -> Make:
     """A sealed part whose inside says something else than its outside."""
 
     def make(bench: TerminalBench) -> str:
-        claims = _claims(bench)
+        claims = claims_of(bench)
         claims["sealed"] = bench.server.seal(claims["cid"], bench.operator, bench.fresh_password(), **changes)
         return jose.sign(claims, TYP_COMMAND, bench.server.issuer)
 
@@ -97,7 +99,7 @@ def _sealed_header(**changes: Any) -> Make:
     """A sealed part with another header."""
 
     def make(bench: TerminalBench) -> str:
-        claims = _claims(bench)
+        claims = claims_of(bench)
         head, rest = claims["sealed"].split(".", 1)
         header = {**jose._strict(jose.unb64u(head)), **changes}
         claims["sealed"] = f"{segment(header)}.{rest}"
@@ -137,7 +139,7 @@ def _reset(**changes: Any) -> Make:
 
 
 REFUSALS: Final = (
-    Refusal("size", "A token over 4 KiB is malformed", "malformed", _but(more="x" * TOKEN_MAX)),
+    Refusal("size", "A token over 4 KiB is malformed", "malformed", but(more="x" * TOKEN_MAX)),
     Refusal(
         "header-extra",
         "A header with anything besides alg, typ, kid is malformed",
@@ -176,16 +178,14 @@ REFUSALS: Final = (
     Refusal(
         "signature", "A signature that belongs to other bytes is bad_signature", "bad_signature", _swapped
     ),
-    Refusal(
-        "issuer", "Another issuer is wrong_issuer", "wrong_issuer", _but(iss="https://elsewhere.example")
-    ),
+    Refusal("issuer", "Another issuer is wrong_issuer", "wrong_issuer", but(iss="https://elsewhere.example")),
     Refusal(
         "audience",
         "Another terminal's token is wrong_audience",
         "wrong_audience",
-        _but(aud="trm_" + "Z" * 16),
+        but(aud="trm_" + "Z" * 16),
     ),
-    Refusal("jkt", "A token for another key of this terminal is wrong_key", "wrong_key", _but(jkt="A" * 16)),
+    Refusal("jkt", "A token for another key of this terminal is wrong_key", "wrong_key", but(jkt="A" * 16)),
     Refusal(
         "shape-op",
         "An operator number that is no text of two digits is malformed",
@@ -202,7 +202,7 @@ REFUSALS: Final = (
         "shape-life",
         "A token that lives over seven days is malformed",
         "malformed",
-        _but(exp=_in(8 * 24 * HOUR)),
+        but(exp=seconds(8 * 24 * HOUR)),
     ),
     Refusal("key-early", "A key before its window signs nothing yet", "key_scope", _signed("early")),
     Refusal(
@@ -212,22 +212,22 @@ REFUSALS: Final = (
         "expired",
         "A token that ended over 120 s ago is expired",
         "expired",
-        _but(iat=_in(-1000), exp=_in(-180)),
+        but(iat=seconds(-1000), exp=seconds(-180)),
     ),
-    Refusal("nbf", "A token before its nbf is not_yet_valid", "not_yet_valid", _but(nbf=_in(400))),
+    Refusal("nbf", "A token before its nbf is not_yet_valid", "not_yet_valid", but(nbf=seconds(400))),
     Refusal(
         "replayed",
         "The number of the last token, and any below, is seq_replayed",
         "seq_replayed",
-        _but(seq=_next(0)),
+        but(seq=_next(0)),
     ),
     Refusal(
         "early",
         "A token from over 120 s ahead is not_yet_valid",
         "not_yet_valid",
-        _but(iat=_in(400), exp=_in(900)),
+        but(iat=seconds(400), exp=seconds(900)),
     ),
-    Refusal("gap", "A number over 2^20 ahead is seq_gap", "seq_gap", _but(seq=_next(SEQ_STEP_MAX + 1000))),
+    Refusal("gap", "A number over 2^20 ahead is seq_gap", "seq_gap", but(seq=_next(SEQ_STEP_MAX + 1000))),
     Refusal(
         "unsupported",
         "A command nobody knows is unsupported_cmd",
@@ -267,7 +267,7 @@ REFUSALS: Final = (
         _resealed(cid="cmd_" + "Z" * 16),
     ),
     Refusal(
-        "policy", "A password of one character is policy_rejected", "policy_rejected", _but(password=SHORT)
+        "policy", "A password of one character is policy_rejected", "policy_rejected", but(password=SHORT)
     ),
     Refusal(
         "reset-scope",
@@ -321,7 +321,7 @@ REFUSALS: Final = (
         "reset-life",
         "A factory reset that lives over an hour is guard_failed",
         "guard_failed",
-        _reset(exp=_in(2 * HOUR)),
+        _reset(exp=seconds(2 * HOUR)),
         GUARDED,
         FACTORY_RESET,
     ),
@@ -340,73 +340,3 @@ def _attempt(refusal: Refusal) -> Callable[[TerminalBench], None]:
 
 for one in REFUSALS:
     BOOK.rule(f"refuse-{one.id}", one.section, one.says)(_attempt(one))
-
-
-# Two faults in one token: the earlier check decides.
-ORDER: Final = (
-    (
-        "signature-before-issuer",
-        "The signature is looked at before any claim",
-        "bad_signature",
-        lambda bench: ".".join([*bench.token(iss="https://elsewhere.example").split(".")[:2], "A" * 86]),
-    ),
-    (
-        "issuer-before-time",
-        "iss before exp",
-        "wrong_issuer",
-        _but(iss="https://elsewhere.example", iat=_in(-1000), exp=_in(-180)),
-    ),
-    ("time-before-seq", "exp before seq", "expired", _but(iat=_in(-1000), exp=_in(-180), seq=1)),
-    (
-        "seq-before-command",
-        "seq before cmd",
-        "seq_replayed",
-        lambda bench: bench.token(cmd="format_disk", op=None, seq=1),
-    ),
-    (
-        "seq-before-sealed",
-        "seq before the sealed part is touched",
-        "seq_replayed",
-        lambda bench: jose.sign(
-            _claims(bench, seq=1) | {"sealed": "a.b.c.d.e"}, TYP_COMMAND, bench.server.issuer
-        ),
-    ),
-)
-
-
-def _in_order(says: str, rc: str, make: Make) -> Callable[[TerminalBench], None]:
-    def attempt(bench: TerminalBench) -> None:
-        bench.begun()
-        bench.judged(f"with two faults ({says})", make(bench), "rejected", rc)
-
-    return attempt
-
-
-for name, sentence, reason, made in ORDER:
-    BOOK.rule(f"order-{name}", COMMAND, f"Checks have an order: {sentence}")(
-        _in_order(sentence, reason, made)
-    )
-
-
-@BOOK.rule("spends", COMMAND, "A genuine token that is refused uses up its number")
-def spends(bench: TerminalBench) -> None:
-    """Expired, seven numbers ahead: the receipt's hwm says so."""
-    number = bench.paired().seq + 7
-    token = _but(iat=_in(-1000), exp=_in(-180), seq=number)(bench)
-    said = bench.send(token)
-    if said and said[0]["st"] == "rejected" and said[0]["hwm"] != number:
-        raise Broken(
-            f"an expired token with seq {number}", f"a receipt with hwm {number}", f"hwm {said[0]['hwm']}"
-        )
-
-
-@BOOK.rule("spends-not", COMMAND, "A token that is not genuine, or out of turn, uses up nothing")
-def spends_not(bench: TerminalBench) -> None:
-    """A forged one with a high number, and one too far ahead."""
-    server = bench.paired()
-    mark = server.seq
-    forgery = ".".join([*bench.token(seq=mark + 500).split(".")[:2], "A" * 86])
-    for what, token in (("forged", forgery), ("too far ahead", bench.token(seq=mark + SEQ_STEP_MAX + 999))):
-        said = bench.send(token)
-        if said and said[0]["st"] == "rejected" and said[0]["hwm"] > mark:
-            raise Broken(f"a token that is {what}", f"a receipt with hwm {mark}", f"hwm {said[0]['hwm']}")
