@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet, TextField
 from django.forms import BaseModelFormSet, ModelForm
@@ -169,7 +170,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return "–"
         return format_html(
             '<a href="{}">{}</a>',
-            reverse("admin:recovery_recovery_change", args=(ticket.recovery_id,)),
+            reverse("admin:recovery_recovery_change", args=(quote(ticket.recovery_id),)),
             ticket.recovery.number,
         )
 

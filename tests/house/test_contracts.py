@@ -22,7 +22,9 @@ PLANTED = {
 }
 
 
-DOORS = re.compile(r"(.*_)?(views|urls|admin|admin_site|tasks|api|pages|poll|poll_metrics)(\..*)?|management.*")
+DOORS = re.compile(
+    r"(.*_)?(views|urls|admin|admin_site|tasks|api|pages|poll|poll_metrics)(\..*)?|management.*"
+)
 MODELS = re.compile(r".*\.models(\..*)?")
 # What models stand on.
 GROUND = {"portal.fields", "portal.secrets", "terminals.protocol"}
