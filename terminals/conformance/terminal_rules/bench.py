@@ -121,10 +121,11 @@ class TerminalBench:
         self.server.seq = max([self.server.seq, *marks])
 
     def fresh_password(self) -> str:
-        """Six digits that no rule forbids: no run, no repetition, not used before by us."""
+        """Six digits that no rule forbids: no run, no repetition, no date, not used before by us."""
         while True:
-            drawn = f"{secrets.randbelow(800_000) + 100_000}"
-            if len(set(drawn)) >= 5 and drawn != self.password:
+            drawn = f"{secrets.randbelow(500_000) + 400_000}"
+            steps = [abs(int(one) - int(two)) for one, two in zip(drawn, drawn[1:], strict=False)]
+            if len(set(drawn)) >= 5 and min(steps) > 1 and int(drawn[-2:]) > 40 and drawn != self.password:
                 return drawn
 
     def token(self, key: Jwk | None = None, **changes: Any) -> str:
