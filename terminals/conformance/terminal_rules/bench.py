@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -124,7 +125,7 @@ class TerminalBench:
         """Six digits that no rule forbids: no run, no repetition, no date, not used before by us."""
         while True:
             drawn = f"{secrets.randbelow(500_000) + 400_000}"
-            steps = [abs(int(one) - int(two)) for one, two in zip(drawn, drawn[1:], strict=False)]
+            steps = [abs(int(one) - int(two)) for one, two in itertools.pairwise(drawn)]
             if len(set(drawn)) >= 5 and min(steps) > 1 and int(drawn[-2:]) > 40 and drawn != self.password:
                 return drawn
 
