@@ -170,7 +170,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return "–"
         return format_html(
             '<a href="{}">{}</a>',
-            reverse("admin:recovery_recovery_change", args=(quote(ticket.recovery_id),)),
+            reverse("admin:recovery_recovery_change", args=(quote(ticket.recovery.pk),)),
             ticket.recovery.number,
         )
 

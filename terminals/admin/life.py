@@ -103,7 +103,7 @@ def story(terminal: Terminal) -> SafeString | str:
         told.append(gettext("shut out for good on %(day)s at the latest") % {"day": when(cut_off)})
     if terminal.replaced_by is None:
         return "; ".join(told) or "–"
-    address = reverse("admin:terminals_terminal_change", args=[quote(terminal.replaced_by_id)])
+    address = reverse("admin:terminals_terminal_change", args=[quote(terminal.replaced_by.pk)])
     there = format_html('<a href="{}">{}</a>', address, terminal.replaced_by)
     return format_html("{}; {} {}", "; ".join(told), gettext("in its place:"), there)
 
