@@ -11,9 +11,10 @@ from benchmarks.figures import Bound, Figure, Outcome, Scale, Table, median, mid
 from benchmarks.load import Load, Window, rotating
 from benchmarks.rig import Rig, Server
 
-WARM_S = 0.5
+WARM_S = 0.3
+TURNS = 3
 PATIENCE_S = 120.0
-CEILING, PRODUCT = "ceiling", "poll, cached"
+CEILING, STOCK, PRODUCT = "ceiling", "ceiling, uvicorn's own HTTP", "poll, cached"
 KNOWN, UNSEEN = "poll, new bearer", "poll, first contact"
 ASYNC, SYNC, WSGI = "Django async view", "Django sync view, ASGI", "Django sync view, WSGI"
 PEERS = {"DJANGO_SETTINGS_MODULE": "benchmarks.peer_settings"}
@@ -25,12 +26,16 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server, and what to ask it; `endless` requests are repeated for as long as a window lasts."""
+    """A server, and what to ask it; `endless` requests are repeated for as long as a window lasts.
+
+    Those that are `close` to each other take turns more often, for less of what is between them is noise.
+    """
 
     name: str
     server: Server
     requests: Callable[[], list[bytes]]
     endless: bool = True
+    close: bool = False
 
 
 def measure(rig: Rig, scale: Scale, rounds: int) -> Outcome:
@@ -38,7 +43,10 @@ def measure(rig: Rig, scale: Scale, rounds: int) -> Outcome:
     contenders = _contenders(rig, scale, rounds)
     windows: dict[str, list[Window]] = defaultdict(list)
     for _ in range(rounds):
-        for contender in contenders:
+        for _ in range(TURNS):
+            for contender in filter(lambda one: one.close, contenders):
+                windows[contender.name].append(_window(rig, contender, scale.seconds / TURNS))
+        for contender in filter(lambda one: not one.close, contenders):
             windows[contender.name].append(_window(rig, contender, scale.seconds))
     pids = {contender.name: contender.server.pid for contender in contenders}
     outcome = _judge(rig, windows, pids)
@@ -56,6 +64,7 @@ def _contenders(rig: Rig, scale: Scale, rounds: int) -> list[Contender]:
     # Nobody limits how often the views are asked, so they need not meet as many bearers.
     few = requests[: scale.few]
     ceiling = rig.serve("ceiling", "benchmarks.ceiling:application")
+    stock = rig.serve("stock", "benchmarks.ceiling:application", ("--http", "httptools"))
     product = rig.serve("product")
     django = rig.serve("django-asgi", "benchmarks.peer_server:asgi", **PEERS)
     options = ("--interface", "wsgi", "--lifespan", "off")
@@ -71,8 +80,9 @@ def _contenders(rig: Rig, scale: Scale, rounds: int) -> list[Contender]:
         return rigs.polls([next(strangers) for _ in range(strange)])
 
     return [
-        Contender(CEILING, ceiling, lambda: requests),
-        Contender(PRODUCT, product, lambda: requests),
+        Contender(CEILING, ceiling, lambda: requests, close=True),
+        Contender(PRODUCT, product, lambda: requests, close=True),
+        Contender(STOCK, stock, lambda: requests),
         Contender(SYNC, django, lambda: _at(few, "/sync")),
         Contender(WSGI, wsgi, lambda: _at(few, "/sync")),
         Contender(ASYNC, django, lambda: _at(few, "/async")),
@@ -111,8 +121,11 @@ def _judge(rig: Rig, windows: dict[str, list[Window]], pids: dict[str, int]) -> 
         return [window.per_request_us(pids[name]) for window in windows[name]]
 
     def share(name: str, of: str = CEILING) -> float:
-        """The median over rounds of how much of the other's pace this reaches."""
-        return median([theirs / ours for ours, theirs in zip(cost(name), cost(of), strict=True)])
+        """How much of the other's pace this reaches: turn by turn if both take as many, else by medians."""
+        ours, theirs = cost(name), cost(of)
+        if len(ours) == len(theirs):
+            return median([their / our for our, their in zip(ours, theirs, strict=True)])
+        return median(theirs) / median(ours)
 
     def words(name: str) -> str:
         return f"{number(median(cost(name)))} µs"
