@@ -10,6 +10,7 @@ const BEARER_BACK_S = 60;
 const BEARER_AHEAD_S = 480;
 const BEARER_SPARE_S = 30;
 const SLOWEST_SAMPLE_S = 10;
+const LONGEST_BACK_OFF_S = 900;
 const LONGEST_ANSWER = 64 * 1024;
 
 export const newJti = () => randomBytes(12).toString('base64url');
@@ -25,7 +26,17 @@ export class Refused extends Error {
 /** No answer, or none of this protocol. */
 export class Broken extends Error {}
 
-const clock = () => Date.now() / 1000;
+const STALE = ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'];
+const PASSING = ['slow_down', 'unavailable', 'internal'];
+
+/** Whether the same request may succeed later. */
+export const isPassing = (error) =>
+  error instanceof Broken || (error instanceof Refused && (error.status >= 500 || PASSING.includes(error.code)));
+
+export function backOff(failures, interval) {
+  const most = Math.max(interval, LONGEST_BACK_OFF_S);
+  return Math.random() * Math.min(15 * 2 ** Math.min(failures, 16), most);
+}
 
 function readProblem(answer) {
   if (!(answer.headers.get('content-type') ?? '').startsWith('application/problem+json')) return {};
@@ -41,14 +52,20 @@ function secondsOf(header) {
 }
 
 export class Client {
-  constructor(origin) {
+  /** `wrong` is by how many seconds the machine's clock is off, for tests. */
+  constructor(origin, wrong = 0) {
     this.origin = origin;
+    this.wrong = wrong;
     this.offset = 0;
     this.bearer = null;
   }
 
+  #clock() {
+    return Date.now() / 1000 + this.wrong;
+  }
+
   now() {
-    return Math.floor(clock() + this.offset);
+    return Math.floor(this.#clock() + this.offset);
   }
 
   async #bearerOf({ tid, sign }) {
@@ -61,17 +78,27 @@ export class Client {
     return this.bearer.text;
   }
 
-  async #send(method, path, { headers = {}, body, timeout = TIMEOUT_S }) {
-    const began = clock();
+  /** A kept connection may have ended without our noticing; every request here may be repeated. */
+  async #send(method, path, made) {
+    try {
+      return await this.#sendOnce(method, path, made);
+    } catch (error) {
+      if (!STALE.includes(error.cause?.cause?.code)) throw error;
+      return this.#sendOnce(method, path, made);
+    }
+  }
+
+  async #sendOnce(method, path, { headers = {}, body, timeout = TIMEOUT_S }) {
+    const began = this.#clock();
     try {
       const response = await fetch(this.origin + API + path, {
         method, headers, body, redirect: 'manual', signal: AbortSignal.timeout(timeout * 1000),
       });
       const bytes = Buffer.from(await response.arrayBuffer());
       if (bytes.length > LONGEST_ANSWER) throw new Broken('a longer answer than there can be');
-      return { status: response.status, headers: response.headers, body: bytes, began, ended: clock() };
+      return { status: response.status, headers: response.headers, body: bytes, began, ended: this.#clock() };
     } catch (error) {
-      throw new Broken(error.message);
+      throw new Broken(error.message, { cause: error });
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Broken, Refused, readAnswer } from './client.mjs';
+import { Broken, Refused, backOff, readAnswer } from './client.mjs';
 import { receive } from './command.mjs';
 import { walk } from './keyset.mjs';
 import { inventoryOf } from './operators.mjs';
@@ -12,7 +12,6 @@ import { OUTBOX_LIMIT, nextReceipts, settle } from './receipts.mjs';
 const DAY_S = 86400;
 const FAST_S = 3;
 const SLOWEST_S = 3600;
-const LONGEST_BACK_OFF_S = 900;
 const STANDARD = { interval: 60, jitter: 15, wait: 25, fast_until: 0 };
 const BOUNDS = { interval: [3, 3600], jitter: [0, 3600], wait: [0, 55], fast_until: [0, Number.MAX_SAFE_INTEGER] };
 
@@ -27,15 +26,14 @@ export function readPace(header) {
   return pace;
 }
 
-export function backOff(failures, interval) {
-  const most = Math.max(interval, LONGEST_BACK_OFF_S);
-  return Math.random() * Math.min(15 * 2 ** Math.min(failures, 16), most);
-}
-
 const withoutMoods = ({ battery, operators, ...rest }) => ({
   ...rest,
   operators: operators.map(({ age_days, ...one }) => one),
 });
+
+function hold(draft, keyset) {
+  Object.assign(draft, { keyset, floor: Math.max(draft.floor, keyset.iat) });
+}
 
 export class Loop {
   constructor(client, store, log) {
@@ -47,18 +45,22 @@ export class Loop {
   }
 
   async walkKeysets() {
-    const before = this.store.state.keyset.ver;
-    const fetchKeyset = (ver) => this.#fetchKeyset(ver);
-    const keep = (keyset) =>
-      this.store.update((draft) => {
-        Object.assign(draft, { keyset, floor: Math.max(draft.floor, keyset.iat) });
-      });
-    const { keyset, stopped } = await walk(this.store.state.keyset, this.store.state.origin, fetchKeyset, keep);
-    if (stopped) this.log({ event: 'keys refused', why: stopped });
-    else if (keyset.ver !== before) this.log({ event: 'keyset', ver: keyset.ver });
+    await this.#walk(this.store.state, (keyset) => this.store.update((draft) => hold(draft, keyset)));
     await this.store.update((draft) => {
       draft.walked_at = this.client.now();
     });
+  }
+
+  /** While a token is judged: what was found is committed with what comes of the token. */
+  async #walkWith(draft) {
+    await this.#walk(draft, async (keyset) => hold(draft, keyset));
+  }
+
+  async #walk(state, keep) {
+    const fetchKeyset = (ver) => this.#fetchKeyset(ver);
+    const { keyset, stopped } = await walk(state.keyset, state.origin, fetchKeyset, keep);
+    if (stopped) this.log({ event: 'keys refused', why: stopped, ver: keyset.ver });
+    else this.log({ event: 'keyset', ver: keyset.ver });
   }
 
   async #fetchKeyset(ver) {
@@ -131,13 +133,6 @@ export class Loop {
       supported: [...this.store.state.cmds, 'void'],
       walk: (draft) => this.#walkWith(draft),
     };
-  }
-
-  /** Each step is committed at once; the draft of the token must not undo it. */
-  async #walkWith(draft) {
-    await this.walkKeysets();
-    const { keyset, walked_at, floor } = this.store.state;
-    Object.assign(draft, { keyset, walked_at, floor: Math.max(draft.floor, floor) });
   }
 
   async #carryOut(tokens) {

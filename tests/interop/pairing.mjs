@@ -1,6 +1,7 @@
 // Section 2: pairing, pairing again, and changing keys.
 
-import { Broken, Refused, newJti, readAnswer } from './client.mjs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Broken, Refused, backOff, isPassing, newJti, readAnswer } from './client.mjs';
 import { openSealed, signWithJwk, signWithKid } from './jose.mjs';
 import { kidOf, newKey, publicOf } from './keys.mjs';
 import { firstKeyset } from './keyset.mjs';
@@ -8,6 +9,7 @@ import { newOperator } from './operators.mjs';
 import { API, signAnew } from './receipts.mjs';
 
 const LONGEST_S = 300;
+const TRIES = 6;
 const JOSE = { 'content-type': 'application/jose' };
 
 /** The machine as it leaves the factory. */
@@ -19,6 +21,18 @@ export function freshState(operators, hw, cmds) {
     locked: false, busy: false, unsettled_batch: false, message: '', walked_at: 0, told: null, pairing: null, next: null,
     unlock: { counter: 0, asked: [], open: null },
   };
+}
+
+/** A technician waits at the machine: what passes is tried again, everything else is told. */
+async function patiently(work) {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isPassing(error) || failures + 1 >= TRIES) throw error;
+      await sleep(1000 * (error.retryAfter || backOff(failures, 0)));
+    }
+  }
 }
 
 async function enrollRequest(client, { code, sign, open, state }) {
@@ -35,7 +49,8 @@ async function introduce(client, qr, state) {
   const sign = newKey('Ed25519');
   const open = newKey('X25519');
   const request = () => enrollRequest(client, { code: qr.code, sign, open, state });
-  const answer = readAnswer(await client.ask('POST', '/enroll', { request, good: [201] }));
+  const post = () => client.ask('POST', '/enroll', { request, good: [201] });
+  const answer = readAnswer(await patiently(post));
   const keyset = await firstKeyset(answer.keyset, client.origin, qr.root);
   const challenge = await openSealed(answer.challenge, open, answer.tid);
   const { nonce, offline_key } = challenge;
@@ -64,7 +79,7 @@ export async function enroll(client, store, qr) {
   await store.update((draft) => {
     draft.pairing = pairing;
   });
-  await confirm(client, store);
+  await patiently(() => confirm(client, store));
 }
 
 async function rollRequest(client, state) {

@@ -8,13 +8,13 @@ import { Loop } from './loop.mjs';
 import { answerTo, ask, check } from './offline.mjs';
 import { isAcceptable, setPassword, tryPassword } from './operators.mjs';
 import { enroll, freshState, roll } from './pairing.mjs';
-import { readQr } from './pairing-code.mjs';
+import { readCode, readQr } from './pairing-code.mjs';
 import { hashOfToken, makeReceipt, putOut } from './receipts.mjs';
 import { Store } from './state.mjs';
 import { Malformed } from './strict.mjs';
 
 const USAGE = `node terminal.mjs COMMAND --state DIR …
-  enroll QR [--serial TEXT] [--operator OP:PASSWORD …]   pair, or pair again
+  enroll QR|CODE [--origin URL] [--serial TEXT] [--operator OP:PASSWORD …]   pair, or pair again
   run       [--seconds N | --once]                       work
   signon    --op OP --password TEXT [--new TEXT]         0 accepted, 1 refused
   choose    --op OP --new TEXT                           at an open choose screen
@@ -22,7 +22,8 @@ const USAGE = `node terminal.mjs COMMAND --state DIR …
   forgot    --op OP [--seconds N]                        begin a reset at this screen
   unlock    --op OP [--answer DIGITS --new TEXT]         a question, then its answer
   answer    --op OP                                      what would answer the open question (tests)
-  set       busy|idle                                    whether a sale is running`;
+  set       busy|idle                                    whether a sale is running
+Each takes --clock SECONDS: by how much the machine's own clock is wrong.`;
 
 const OPTIONS = {
   state: { type: 'string' },
@@ -35,37 +36,44 @@ const OPTIONS = {
   new: { type: 'string', default: '' },
   open: { type: 'boolean', default: false },
   answer: { type: 'string', default: '' },
+  origin: { type: 'string', default: '' },
+  clock: { type: 'string', default: '0' },
 };
 const CAN = ['set_credential', 'unlock', 'lock', 'message'];
 
 const say = (facts) => console.log(JSON.stringify(facts));
 
-function machine(store) {
-  const client = new Client(store.state.origin);
+const clientOf = (store, options) => new Client(store.state.origin, Number(options.clock));
+
+function machine(store, options) {
+  const client = clientOf(store, options);
   return { client, loop: new Loop(client, store, say) };
 }
 
+/** A typed code pins no root: the first one seen is trusted, and shown. */
+const readTyped = (code, origin) => (origin && readCode(code) ? { origin, code, root: '' } : null);
+
 async function runEnroll(store, options, [text]) {
-  const qr = readQr(text ?? '');
+  const qr = readQr(text ?? '') ?? readTyped(text ?? '', options.origin);
   if (!qr) throw new Malformed('no pairing code');
   const operators = Object.fromEntries(options.operator.map((one) => one.split(':')));
   const hw = { vendor: 'Interop', model: 'RK-100', serial: options.serial };
   if (!store.state) store.commit(freshState(operators, hw, CAN));
-  await enroll(new Client(qr.origin), store, qr);
+  await enroll(new Client(qr.origin, Number(options.clock)), store, qr);
   const { tid, keyset } = store.state;
   say({ event: 'paired', tid, ver: keyset.ver, root: keyset.root });
 }
 
 async function runLoop(store, options) {
-  const { loop } = machine(store);
+  const { loop } = machine(store, options);
   if (options.once) return loop.once();
   return loop.run(Number(options.seconds ?? Infinity));
 }
 
 /** What waits goes out when it can; the outbox keeps what cannot. */
-async function sendNow(store) {
+async function sendNow(store, options) {
   try {
-    await machine(store).loop.sendReceipts();
+    await machine(store, options).loop.sendReceipts();
   } catch (error) {
     if (!(error instanceof Refused || error instanceof Broken)) throw error;
     say({ event: 'failure', what: error.message });
@@ -94,11 +102,11 @@ async function signOn(draft, { op, password, new: wanted }, now) {
 }
 
 async function runSignOn(store, options) {
-  const now = new Client(store.state.origin).now();
+  const now = clientOf(store, options).now();
   const result = await store.update((draft) => signOn(draft, options, now));
   say({ event: 'sign_on', op: options.op, result });
   process.exitCode = ['ok', 'must_change'].includes(result) ? 0 : 1;
-  await sendNow(store);
+  await sendNow(store, options);
 }
 
 function choose(draft, { op, new: wanted }, now) {
@@ -109,14 +117,14 @@ function choose(draft, { op, new: wanted }, now) {
 }
 
 async function runChoose(store, options) {
-  const now = new Client(store.state.origin).now();
+  const now = clientOf(store, options).now();
   const isSet = await store.update((draft) => choose(draft, options, now));
   say({ event: 'choose', op: options.op, result: isSet ? 'ok' : 'refused' });
   process.exitCode = isSet ? 0 : 1;
 }
 
 async function runRoll(store, options) {
-  const { client, loop } = machine(store);
+  const { client, loop } = machine(store, options);
   const before = store.state.kid;
   await roll(client, store, { alsoOpen: options.open });
   say({ event: 'rolled', from: before, to: store.state.kid });
@@ -135,7 +143,7 @@ async function watch(client, loop, rid, interval, end) {
 }
 
 async function runForgot(store, options) {
-  const { client, loop } = machine(store);
+  const { client, loop } = machine(store, options);
   const screen = await client.postJson('/recoveries', loop.as, { op: options.op }, [201]);
   say({ event: 'screen', ...screen });
   const seconds = Math.min(screen.expires_in, Number(options.seconds ?? screen.expires_in));
@@ -151,7 +159,7 @@ async function answered(draft, { op, answer, new: wanted }, now) {
 }
 
 async function runUnlock(store, options) {
-  const now = new Client(store.state.origin).now();
+  const now = clientOf(store, options).now();
   if (!options.answer) {
     const open = await store.update((draft) => ask(draft, options.op, now));
     say({ event: 'question', op: options.op, question: open?.question ?? null });
@@ -161,7 +169,7 @@ async function runUnlock(store, options) {
   const isOpen = await store.update((draft) => answered(draft, options, now));
   say({ event: 'answer', op: options.op, result: isOpen ? 'ok' : 'refused' });
   process.exitCode = isOpen ? 0 : 1;
-  await sendNow(store);
+  await sendNow(store, options);
 }
 
 async function runAnswer(store) {

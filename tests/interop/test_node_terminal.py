@@ -23,7 +23,8 @@ PORTS = range(18900, 19000)
 INSTALL_WITHIN_S = 120
 COMMAND_WITHIN_S = 60
 OLD, SENT = "2846", "719402"
-TILLS = 6
+TILLS = 7
+THREE_HOURS_SLOW = "--clock=-10800"
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
 
@@ -51,11 +52,12 @@ class NodeTerminal:
         """Run one of its commands to its end."""
         return self.finish(self.start(command, *arguments), exits)
 
-    def pair(self) -> dict[str, Any]:
-        """Pair it by what the QR code says."""
+    def pair(self, *typed: str) -> dict[str, Any]:
+        """Pair it by what the QR code says, or by what somebody types."""
         initial = ["00:739154", f"01:{OLD}", "02:8065", "99:40718263"]
         operators = [word for one in initial for word in ("--operator", one)]
-        return self.do("enroll", self.shop["pairing_code"], "--serial", self.shop["serial"], *operators)[-1]
+        code = typed or (self.shop["pairing_code"],)
+        return self.do("enroll", *code, "--serial", self.shop["serial"], *operators)[-1]
 
     def sign_on(self, password: str, exits: int = 0, operator: str = "01") -> list[dict[str, Any]]:
         """Type a password at its sign-on screen."""
@@ -194,6 +196,16 @@ def test_a_terminal_goes_on_under_its_new_key_and_after_pairing_again(
     second = server.office("reset", terminal=till.shop["terminal"], operator="02")
     assert [st for st, _ in answers(till.do("run", "--once"))] == ["rejected"], "what another operator has"
     assert command_of(server, second)["reason"] == "policy_rejected"
+
+
+def test_a_clock_three_hours_slow_and_a_code_typed_carelessly_cost_nothing(
+    server: Stack, till: NodeTerminal
+) -> None:
+    code = till.shop["pairing_code"].split("|")[1].lower().replace("-", " ")
+    till.pair(code, "--origin", server.origin, THREE_HOURS_SLOW)
+    command = server.office("reset", terminal=till.shop["terminal"], operator="01")
+    assert answers(till.do("run", "--once", THREE_HOURS_SLOW)) == [("applied", "ok")]
+    assert command_of(server, command)["state"] == "applied"
 
 
 def test_a_reset_that_starts_at_the_screen_ends_the_one_before(till: NodeTerminal) -> None:

@@ -10,7 +10,7 @@ import { firstKeyset, step } from './keyset.mjs';
 import { damm, ocra, sessionOf } from './offline.mjs';
 import { isPassword, newOperator } from './operators.mjs';
 import { readCode, readQr } from './pairing-code.mjs';
-import { memoryStore } from './state.mjs';
+import { MemoryStore } from './state.mjs';
 import { Malformed, decode, readObject } from './strict.mjs';
 
 const ROUNDS = 1;
@@ -41,7 +41,7 @@ async function makeTerminal(facts, keys) {
     kid: await kidOf(keys.keys.terminal_sign), hwm: facts.hwm, operators, done: [], outbox: [], boots: 0,
     keyset: await firstKeyset(keys.keyset, facts.origin, null),
   };
-  return memoryStore(state);
+  return new MemoryStore(state);
 }
 
 function changeState(store, facts) {
