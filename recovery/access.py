@@ -12,13 +12,16 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from portal import known_browsers
 from portal.answers import too_many
 from portal.limits import shield
 from portal.network import address_block, client_address
 from recovery import presence, steps
 from recovery.binding import digest_of
+from recovery.doubts import doubt
 from recovery.models import Recovery
 from recovery.unlocking import ANSWERED, may_unlock
+from terminals import requests
 
 State = Recovery.State
 P = ParamSpec("P")
@@ -50,6 +53,12 @@ def remember(response: HttpResponse, token: str) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def know_again(request: HttpRequest, response: HttpResponse, recovery: Recovery) -> None:
+    """Know this browser for the shop it has just proved to be of, unless the proof is in doubt."""
+    if recovery.merchant is not None and doubt(recovery) is None:
+        known_browsers.remember(request, response, recovery.merchant, recovery.phone)
 
 
 def forget(response: HttpResponse) -> None:
@@ -111,13 +120,19 @@ def at(*states: Recovery.State, match_asked: bool = False) -> Callable[[StepView
 
 
 def shielded(name: str) -> Callable[[View[P]], View[P]]:
-    """Count POSTs of an address block against a coarse shield; beyond it they get a page with the time."""
+    """Count POSTs of an address block against a coarse shield; beyond it they get a page with the time.
+
+    A browser that proved itself before, and whoever comes from a terminal's screen, have a share of their own
+    when others of the block have used up the common one.
+    """
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method == "POST":
                 taken = shield(name, address_block(client_address(request)))
+                if not taken.ok and (own := own_share(request, str(kwargs.get("code", "")))):
+                    taken = shield(name, own)
                 if not taken.ok:
                     return too_many(request, taken.resets_in)
             return view(request, *args, **kwargs)
@@ -125,3 +140,18 @@ def shielded(name: str) -> Callable[[View[P]], View[P]]:
         return guarded
 
     return decorate
+
+
+def own_share(request: HttpRequest, in_address: str) -> str:
+    """The name of this caller's own share of a shield; empty for those who have proved nothing.
+
+    A code of a screen that is still good is as good as its terminal: that it is one tells nothing more than
+    that some terminal asks, and there are 2.56 · 10¹⁰ of them.
+    """
+    if token := known_browsers.token_of(request):
+        return f"known:{token}"
+    plain = requests.read_user_code(in_address or request.POST.get("code", ""))
+    digest = requests.digest_of(plain) if plain else ""
+    if not digest and (recovery := recovery_of(request)) is not None:
+        digest = recovery.user_code_digest
+    return f"screen:{digest}" if digest and requests.is_shown(digest) else ""

@@ -10,6 +10,7 @@ from django.utils import timezone
 from portal import guessing
 from portal.models import Merchant
 from recovery.models import Recovery
+from recovery.sources import known_browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,15 @@ class Doubt:
 
 
 def doubt(recovery: Recovery) -> Doubt | None:
-    """What stands against a recovery that was proved by a text and nothing else; None for nothing."""
-    if recovery.possession_at is not None:
+    """What stands against a recovery that was proved by a text and nothing else; None for nothing.
+
+    A browser that had proved itself before is something else: whoever only guesses has none.
+    """
+    merchant = recovery.merchant
+    if merchant is None or recovery.possession_at is not None or known_browser(recovery, merchant):
         return None
     distrusted = Merchant.objects.filter(texts_distrusted_at__isnull=False)
-    if recovery.merchant is not None and distrusted.filter(pk=recovery.merchant.pk).exists():
+    if distrusted.filter(pk=merchant.pk).exists():
         return Doubt(everybody=False)
     seconds = guessing.everybody_waits()
     if seconds:

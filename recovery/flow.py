@@ -50,6 +50,7 @@ class Asked:
     terminal: Terminal | None = None
     operator_number: str = ""
     user_code_digest: str = ""
+    known_digest: str = ""
     offline: bool = False
 
     @property
@@ -95,6 +96,7 @@ def _create(asked: Asked, token: str) -> Recovery:
         terminal=asked.terminal,
         operator_number=asked.operator_number,
         user_code_digest=asked.user_code_digest,
+        known_digest=asked.known_digest,
         door=asked.door,
         offline=asked.offline,
         expires_at=timezone.now() + LIFE,
@@ -163,7 +165,7 @@ def waiting_for_worker(now: datetime) -> list[str]:
 
 def _text(recovery: Recovery, merchant: Merchant | None) -> bool:
     """Queue the code if all limits on texts allow it; whether they did. A shop's refusal is put on record."""
-    source = source_of(recovery)
+    source = source_of(recovery, merchant)
     against = texting.refusal(texting.Ask(recovery.phone, recovery.address_block, merchant, source))
     if not against:
         challenge = recovery.challenge

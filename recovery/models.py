@@ -72,6 +72,8 @@ class Recovery(models.Model):
     possession_at = models.DateTimeField(_("stood at the terminal"), null=True, blank=True, editable=False)
     reason = models.CharField(_("reason"), max_length=32, blank=True, default="", editable=False)
     browser_digest = models.CharField(max_length=64, unique=True, editable=False)
+    # Of the long-lived cookie, together with the phone that was typed; most browsers have none.
+    known_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     identifier = models.CharField(_("what was typed"), max_length=32, editable=False)
     phone = EncryptedTextField(editable=False)
     locale = models.CharField(max_length=10, default="zh-hans", editable=False)

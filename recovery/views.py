@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from portal import challenges, texting
+from portal import challenges, known_browsers, texting
 from portal.forms import CodeForm
 from portal.network import address_block, client_address
 from recovery import access, flow, gates, presence, steps
@@ -68,6 +68,7 @@ def asked_of(
         locale=get_language() or "zh-hans",
         block=address_block(client_address(request)),
         user_code_digest=user_code_digest,
+        known_digest=known_browsers.digest_of(known_browsers.token_of(request), phone),
     )
 
 
@@ -115,6 +116,7 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
                 messages.warning(request, screen_gone())
             response = go_on(recovery)
             remember(response, proof.token)
+            access.know_again(request, response, recovery)
             return response
         form.add_error("code", refusal(proof.outcome))
         recovery.challenge.refresh_from_db()

@@ -157,6 +157,12 @@ def asked_at_shop(user_code_digest: str, merchant: Merchant, now: datetime) -> R
     )
 
 
+def is_shown(user_code_digest: str) -> bool:
+    """Whether some terminal's screen shows this code now, or has just led somebody on."""
+    mine = RecoveryRequest.objects.filter(user_code_digest=user_code_digest, state__in=OPEN)
+    return mine.filter(expires_at__gt=timezone.now()).exists()
+
+
 def bind(user_code_digest: str, merchant: Merchant) -> RecoveryRequest | None:
     """Give the request to the first browser that proved to be the merchant's; None for all later ones."""
     request = asked_at_shop(user_code_digest, merchant, timezone.now())
