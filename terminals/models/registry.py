@@ -159,9 +159,7 @@ class Terminal(models.Model):
     pending_enc_key = models.JSONField(null=True, blank=True, editable=False)
     # The key before the last key roll: receipts that were signed under it may still be in the outbox.
     previous_sign_key = models.JSONField(null=True, blank=True, editable=False)
-    previous_sign_kid = models.CharField(
-        max_length=16, null=True, blank=True, db_index=True, editable=False
-    )
+    previous_sign_kid = models.CharField(max_length=16, null=True, blank=True, db_index=True, editable=False)
     pending_nonce_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     pending_until = models.DateTimeField(null=True, blank=True, editable=False)
     pending_offline_key = EncryptedTextField(blank=True, default="", editable=False)
