@@ -208,7 +208,7 @@ def test_a_clock_three_hours_slow_and_a_code_typed_carelessly_cost_nothing(
     assert command_of(server, command)["state"] == "applied"
 
 
-def test_a_reset_that_starts_at_the_screen_ends_the_one_before(till: NodeTerminal) -> None:
+def test_a_reset_starts_at_the_screen_and_may_be_started_again(till: NodeTerminal) -> None:
     till.pair()
     till.do("run", "--once")
     (screen,) = only("screen", till.do("forgot", "--op", "01", "--seconds", "0"))
