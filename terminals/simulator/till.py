@@ -18,6 +18,7 @@ from terminals.protocol import (
     OPERATORS_MAX,
     RC_UNREAD,
     REJECTED,
+    SEQ_STEP_MAX,
     SIGNED_ON,
     SUPERVISOR,
 )
@@ -171,7 +172,9 @@ class Till:
         facts = {"jti": refusal.named.get("sub"), "rc": refusal.rc}
         state.note(REJECTED, now, **facts)
         if refusal.spends:
-            state.hwm = max(state.hwm, refusal.named["seq"])
+            # No refused token, however genuine, moves the mark further than one that is carried out may.
+            if refusal.named["seq"] <= state.hwm + SEQ_STEP_MAX:
+                state.hwm = max(state.hwm, refusal.named["seq"])
             self.outbox.finish(state, now, tok, refusal.named, st=REJECTED, rc=refusal.rc)
         elif refusal.named or refusal.rc in RC_UNREAD:
             self.outbox.receipt(state, now, tok, refusal.named, st=REJECTED, rc=refusal.rc)
