@@ -97,7 +97,8 @@ class Pairing(Memory):
             raise ProtocolError("conflict")
         if self.pending is not None:
             (self.sign_key, self.open_key), self.pending = self.pending, None
-            self.active, self.seq, self.tokens, self.rolling = True, 0, [], None
+            self.active, self.tokens, self.rolling = True, [], None
+            self.start_over()
         return Reply(200, {"state": "active"})
 
     def roll(self, request: Request) -> Reply:
@@ -150,6 +151,7 @@ class Gate(Pairing):
         self.gate.append((request, "ok"))
         if self.rolling and kid == jose.kid16(self.rolling[0]):
             (self.sign_key, self.open_key), self.rolling = self.rolling, None
+            self.start_over()
         return not (self.pending and kid == jose.kid16(self.pending[0]))
 
     def admitted(self, token: str) -> str:

@@ -87,6 +87,8 @@ class Memory:
         self.offline_key = bytes(range(32))
         self.cmds: tuple[str, ...] = ()
         self.seq = 0
+        # How many receipts came before the present key: their numbers do not count any more.
+        self.past_receipts = 0
         self.tokens: list[str] = []
         self.issued: dict[str, dict[str, Any]] = {}
         self.outcomes: dict[str, str] = {}
@@ -203,6 +205,10 @@ class Memory:
             self.issued[tok] = dict(claims or {})
             self.changed.notify_all()
         return tok
+
+    def start_over(self) -> None:
+        """A new key is in force: numbers begin again."""
+        self.seq, self.past_receipts = 0, len(self.receipts)
 
     def outcome(self, cid: str) -> list[str]:
         """What the terminal said of a command, in the order of arrival."""
