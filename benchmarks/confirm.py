@@ -145,4 +145,6 @@ def _judge(spans: Spans, outcome: Outcome) -> None:
     outcome.tables.append(Table("Confirm to terminal (figure 6), one at a time", head, table))
 
 
-LIMITS = {6: ""}
+LIMITS = {
+    6: "the worker's step after the hop: connect, number, sign and store, on the core it shares with the poll",
+}

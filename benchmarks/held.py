@@ -180,4 +180,8 @@ def _hop(client: redis.Redis) -> float:
     return int(found[1]) / 1e6
 
 
-LIMITS = {4: "", 5: "", 7: ""}
+LIMITS = {
+    4: "socket, HTTP parser and task of each connection; two remembered bearers each are in it",
+    5: "three steps where the bare hop has one: the push and its news, the inbox read anew, the HTTP answer",
+    7: "one member of a hash with what the terminal said last; an empty inbox is no key at all",
+}
