@@ -146,5 +146,5 @@ def _judge(spans: Spans, outcome: Outcome) -> None:
 
 
 LIMITS = {
-    6: "the worker's step after the hop: connect, number, sign and store, on the core it shares with the poll",
+    6: "the worker's step after the hop: connect, number, sign, store, on the core it shares with the poll",
 }
