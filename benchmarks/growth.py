@@ -52,9 +52,8 @@ def measure(rig: Rig, scale: Scale, rounds: int) -> Outcome:
         for side in sides if turn % 2 == 0 else reversed(sides):
             for name, value in _polls(rig, side, outcome).items():
                 found[side.name][name].append(value)
-            if turn % TURNS == 0:
-                for name, value in _rows(rig, side, scale).items():
-                    found[side.name][name].append(value)
+            for name, value in _rows(rig, side, scale).items() if turn % TURNS == 0 else ():
+                found[side.name][name].append(value)
     scans = _ask(rig, sides[1], "plans", file=str(sides[1].file), key=_key(rig))
     _judge(found, scans, scale, outcome)
     return outcome
