@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import run_state_machine_as_test
 
-from terminals import delivery, sequence
+from terminals import sequence, signing
 from terminals.simulator.outbox import Outbox
 from tests.machine.machine import TerminalAndServer, counted
 
@@ -59,7 +59,7 @@ def forget_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
 def forget_the_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that gives out numbers anew after a restore, whatever the terminal says."""
     monkeypatch.setattr(sequence, "catch_up", lambda *args: False)
-    monkeypatch.setattr(delivery, "_seen_by", lambda terminal: 0)
+    monkeypatch.setattr(signing, "_skipped_to", lambda row: 0)
 
 
 @pytest.mark.slow
