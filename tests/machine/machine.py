@@ -14,7 +14,7 @@ from django.conf import settings as django_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from terminals import commands, delivery, inbox, pairing_codes, stopping
+from terminals import commands, delivery, inbox, jose, pairing_codes, stopping
 from terminals.models import Command, CommandToken, Terminal
 from terminals.protocol import APPLIED, LOCK, MESSAGE, OPEN, REBOOT, SET_CREDENTIAL, UNLOCK, VOID
 from terminals.simulator import failpoints
@@ -225,8 +225,7 @@ class TerminalAndServer(RuleBasedStateMachine):
     def the_server_is_restored(self, wiped: bool) -> None:
         assert self.saved is not None
         counted["restores"] += 1
-        told = Command.objects.filter(terminal_id=self.id, state=APPLIED).values_list("pk", flat=True)
-        self.rewound |= set(told)
+        self.rewound |= set(self.carried_out())
         backup.restore(self.saved)
         self.saved = None
         # Whoever restores a database restarts what stands on it; Redis may be old or empty.
@@ -314,7 +313,8 @@ class TerminalAndServer(RuleBasedStateMachine):
             "commands": list(self.open_commands()),
             "row": (row.state, row.last_seq, row.sign_kid, row.pending_sign_kid, row.tampered_at),
             "till": (state.status, state.hwm, len(state.outbox), state.trouble, bool(state.pairing)),
-            "rolling": state.rolling and state.rolling.registered,
+            "rolling": state.rolling and (state.rolling.registered, jose.kid16(state.rolling.sign_key)),
+            "keys": (jose.kid16(state.sign_key), row.previous_sign_kid, row.pending_until),
             "answers": self.server.statuses[-8:],
         }
 
@@ -335,11 +335,12 @@ class TerminalAndServer(RuleBasedStateMachine):
         assert said == done - self.never_to_be_heard(), "the two disagree on what was applied"
 
     def never_to_be_heard(self) -> set[str]:
-        """What a restored server forgot it had been told, and whose key the terminal has changed since.
+        """What was carried out under a token that a restored server has forgotten, if it ended otherwise.
 
-        It calls these ended because of the key, and the merchant is asked to set the password again.
+        A command issued again is heard again; one that was withdrawn, replaced or sealed to an old key before
+        that is not, and a person is told by an alert (docs/terminal-protocol.md, Numbers).
         """
-        lost = Command.objects.filter(pk__in=self.rewound, state="expired", reason="key_changed")
+        lost = Command.objects.filter(pk__in=self.rewound).exclude(state=APPLIED)
         return set(lost.values_list("pk", flat=True))
 
     def newest_wins(self) -> None:
