@@ -88,6 +88,9 @@ def values(client: redis.Redis) -> Iterator[bytes]:
         b"list": lambda key: client.lrange(key, 0, -1),
         b"set": client.smembers,
         b"zset": lambda key: client.zrange(key, 0, -1),
+        b"stream": lambda key: [
+            part for _, told in client.xrange(key) for pair in told.items() for part in pair
+        ],
     }
     for key in client.scan_iter():
         kind: Any = client.type(key)
