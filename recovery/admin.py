@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import QuerySet, TextField
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from portal.admin_site import change_address
 from portal.kept import ReadOnly
 from portal.models import AuditEvent, User
 from recovery import tickets
@@ -170,7 +169,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return "–"
         return format_html(
             '<a href="{}">{}</a>',
-            reverse("admin:recovery_recovery_change", args=(quote(ticket.recovery.pk),)),
+            change_address(ticket.recovery),
             ticket.recovery.number,
         )
 

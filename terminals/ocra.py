@@ -13,7 +13,6 @@ from terminals.pairing import check_digit
 
 SUITE: Final = "OCRA-1:HOTP-SHA256-8:C-QA10-S064"
 QUESTION_DIGITS: Final = 10
-ANSWER_DIGITS: Final = 8
 # The question carries the counter modulo this; an honest terminal is never further ahead than the window.
 COUNTER_MOD: Final = 100
 COUNTER_WINDOW: Final = 50

@@ -20,10 +20,10 @@ from terminals import jose, ocra
 from terminals.alerts import raise_alert
 from terminals.claims import ReceiptClaims
 from terminals.models import OfflineUnlock, Operator, Terminal, TerminalAlert
-from terminals.protocol import CONFLICT, DUPLICATE, OK, UNKNOWN
+from terminals.protocol import CONFLICT, DUPLICATE, OK, UNKNOWN, UNLOCK_LIFETIME
 
 # As long as the terminal takes the answer to one question.
-CHALLENGE_LIFE: Final = timedelta(minutes=10)
+CHALLENGE_LIFE: Final = timedelta(seconds=UNLOCK_LIFETIME)
 
 
 class CannotUnlock(Exception):

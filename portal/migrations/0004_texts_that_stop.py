@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('portal', '0003_proofs_and_people'),
+        ('portal', '0003_texts_and_browsers'),
     ]
 
     operations = [

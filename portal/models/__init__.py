@@ -1,7 +1,7 @@
-"""The ground tables: merchants, stores, people, proofs, messages, counters and the audit trail."""
+"""The ground tables: merchants, stores, people, messages, counters and the audit trail."""
 
 from portal.models.audit import AuditEvent
-from portal.models.guards import Allowance, Circuit
+from portal.models.guards import Allowance, Circuit, KnownBrowser
 from portal.models.merchants import (
     Merchant,
     Store,
@@ -11,22 +11,16 @@ from portal.models.merchants import (
     validate_merchant_number,
 )
 from portal.models.messages import Challenge, Channel, Message
-from portal.models.proofs import Address, AddressChange, Invitation, KnownBrowser, Passkey, RecoveryCode
 
 __all__ = [
-    "Address",
-    "AddressChange",
     "Allowance",
     "AuditEvent",
     "Challenge",
     "Channel",
     "Circuit",
-    "Invitation",
     "KnownBrowser",
     "Merchant",
     "Message",
-    "Passkey",
-    "RecoveryCode",
     "Store",
     "User",
     "new_public_id",

@@ -1,9 +1,12 @@
-"""Counters of limits: the rows are the guards."""
+"""What guards texts and codes: counters of limits, what stops by itself, and who is known."""
 
 from __future__ import annotations
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from portal.models.merchants import Merchant
 
 
 class Allowance(models.Model):
@@ -46,3 +49,22 @@ class Circuit(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KnownBrowser(models.Model):
+    """A browser that once proved itself for a shop: strangers cannot use up its share of the limits."""
+
+    merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="known_browsers")
+    digest = models.CharField(max_length=64, unique=True)
+    label = models.CharField(max_length=80, blank=True, default="")
+    first_at = models.DateTimeField(default=timezone.now)
+    last_proved_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(db_index=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("known browser")
+        verbose_name_plural = _("known browsers")
+
+    def __str__(self) -> str:
+        return self.label

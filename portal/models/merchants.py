@@ -48,11 +48,6 @@ class Merchant(models.Model):
     legal_name = models.CharField(_("legal name"), max_length=120)
     phone = EncryptedTextField(_("registered phone"), blank=True, default="")
     phone_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
-    # When a code to it was last typed back, and until when a new number is held back from 00 and 99.
-    phone_confirmed_at = models.DateTimeField(_("phone confirmed"), null=True, blank=True, editable=False)
-    phone_held_until = models.DateTimeField(_("phone held until"), null=True, blank=True, editable=False)
-    # After "this wasn't me": no recovery until then.
-    frozen_until = models.DateTimeField(_("frozen until"), null=True, blank=True, editable=False)
     # Too many wrong codes: texts alone prove nothing until another proof was given.
     texts_distrusted_at = models.DateTimeField(null=True, blank=True, editable=False)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.ACTIVE)

@@ -82,7 +82,6 @@ class Message(models.Model):
     # Asked for by a browser or a terminal that proved itself: it has a share of its own and tells nothing of
     # strangers.
     known_source = models.BooleanField(default=False, editable=False)
-    carrier = models.CharField(_("carrier"), max_length=16, blank=True, default="", db_index=True)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
     claimed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)

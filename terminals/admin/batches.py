@@ -12,11 +12,12 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from portal.admin_site import change_address
 from portal.kept import ReadOnly
 from terminals import bulk, issuer
 from terminals.bulk_reading import LIST_MAX, BadList, Problem
@@ -90,9 +91,7 @@ class BatchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
                 problems = bad.problems
             else:
                 self.message_user(request, self._taken(batch.terminals.count()), messages.SUCCESS)
-                return HttpResponseRedirect(
-                    reverse("admin:terminals_enrollmentbatch_change", args=[batch.pk])
-                )
+                return HttpResponseRedirect(change_address(batch))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -141,7 +140,7 @@ class BatchAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         except issuer.NoKeyset:
             text = _("There are no issuer keys yet: run manage.py issuerkeys init.")
             self.message_user(request, text, messages.ERROR)
-            return HttpResponseRedirect(reverse("admin:terminals_enrollmentbatch_change", args=[pk]))
+            return HttpResponseRedirect(change_address(batch))
         until = lines[0].code.expires_at if lines else None
         context = {"batch": batch, "lines": lines, "until": until, "State": Terminal.State}
         return TemplateResponse(request, "admin/terminals/sheet.html", context)

@@ -8,7 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -20,6 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from portal.admin_site import change_address
 from portal.templatetags.rekey import when
 from terminals import stopping, swap
 from terminals.admin.forms import ReasonForm
@@ -103,7 +103,7 @@ def story(terminal: Terminal) -> SafeString | str:
         told.append(gettext("shut out for good on %(day)s at the latest") % {"day": when(cut_off)})
     if terminal.replaced_by is None:
         return "; ".join(told) or "–"
-    address = reverse("admin:terminals_terminal_change", args=[quote(terminal.replaced_by.pk)])
+    address = change_address(terminal.replaced_by)
     there = format_html('<a href="{}">{}</a>', address, terminal.replaced_by)
     return format_html("{}; {} {}", "; ".join(told), gettext("in its place:"), there)
 
@@ -190,4 +190,4 @@ def _ask(
 
 def _back(request: HttpRequest, terminal: Terminal, text: str | Promise, level: int) -> HttpResponse:
     messages.add_message(request, level, str(text))
-    return HttpResponseRedirect(reverse("admin:terminals_terminal_change", args=[quote(terminal.pk)]))
+    return HttpResponseRedirect(change_address(terminal))

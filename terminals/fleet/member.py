@@ -10,7 +10,7 @@ from typing import Final
 
 from terminals import jose
 from terminals.fleet.shared import PATIENCE_S, Shared
-from terminals.fleet.unit import Unit
+from terminals.fleet.unit import FIRMWARE, Unit
 from terminals.fleet.wire import Answer, Line, Unanswered
 from terminals.headers import Telemetry
 from terminals.protocol import (
@@ -30,7 +30,6 @@ from terminals.simulator.state import Done, Outgoing, State
 
 # Of what was dealt with, a fleet remembers less than a terminal must: it has thousands of them in memory.
 DONE_MAX: Final = 4
-FIRMWARE: Final = "fleet-1"
 
 
 class Turned(Exception):

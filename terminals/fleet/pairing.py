@@ -10,7 +10,7 @@ from typing import Final
 
 from terminals import jose, pairing
 from terminals.fleet.shared import PATIENCE_S
-from terminals.fleet.unit import Unit
+from terminals.fleet.unit import FIRMWARE, Unit
 from terminals.fleet.wire import Answer, Server
 from terminals.protocol import TYP_ENROLL, strict_json
 from terminals.simulator import transport
@@ -20,7 +20,6 @@ from terminals.simulator.state import Profile
 AT_ONCE: Final = 8
 TRIES: Final = 20
 RETRY_S: Final = 5
-FIRMWARE: Final = "fleet-1"
 
 
 class NotPaired(Exception):

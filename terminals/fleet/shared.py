@@ -11,8 +11,8 @@ from terminals.claims import parse_keyset
 from terminals.fleet.figures import Figures
 from terminals.fleet.unit import Unit
 from terminals.fleet.wire import Answer, Server
-from terminals.protocol import TYP_KEYSET, ProtocolError
-from terminals.simulator.keysets import STEPS_MAX, Trust
+from terminals.protocol import KEYSET_STEPS_MAX, TYP_KEYSET, ProtocolError
+from terminals.simulator.keysets import Trust
 from terminals.simulator.state import State
 
 PATIENCE_S: Final = 15.0
@@ -64,11 +64,11 @@ class Shared:
     async def walk(self) -> int:
         """Follow the keysets that came after ours, one by one; how many there were."""
         async with self._walking:
-            for accepted in range(STEPS_MAX):
+            for accepted in range(KEYSET_STEPS_MAX):
                 answer = await self._keyset(self.trust.keyset["ver"] + 1)
                 if answer.status != 200 or not self._adopt(answer.body.decode("latin-1").strip()):
                     return accepted
-        return STEPS_MAX
+        return KEYSET_STEPS_MAX
 
     def _adopt(self, token: str) -> bool:
         trust = Trust()

@@ -21,6 +21,8 @@ from terminals.protocol import (
     new_id,
 )
 
+# What the whole fleet says it runs.
+FIRMWARE: Final = "fleet-1"
 _PRIVATE_FILE: Final = 0o600
 
 

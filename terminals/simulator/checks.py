@@ -9,6 +9,7 @@ from typing import Any, Final
 from terminals import jose
 from terminals.claims import CommandClaims, KeysetClaims, SealedPlaintext, parse_command, parse_sealed
 from terminals.protocol import (
+    BACKUP_AGE_MAX,
     FACTORY_RESET,
     HOUR,
     LIFETIME,
@@ -30,7 +31,6 @@ from terminals.simulator.state import Done, State
 SUPPORTED: Final = (SET_CREDENTIAL, UNLOCK, LOCK, MESSAGE, VOID, REBOOT, FACTORY_RESET)
 STOLEN: Final = {"waive": "stolen"}
 _MESSAGE_MAX: Final = 140
-_BACKUP_AGE: Final = 24 * HOUR
 _IDLE_MAX: Final = 24 * HOUR
 
 
@@ -184,7 +184,7 @@ class Judge:
         made, reference = claims.guard.get("bk_at"), claims.guard.get("bk")
         if set(claims.guard) != {"bk", "bk_at"} or not isinstance(reference, str) or not reference:
             return False
-        return type(made) is int and now - _BACKUP_AGE <= made <= now + SKEW
+        return type(made) is int and now - BACKUP_AGE_MAX <= made <= now + SKEW
 
     def stolen(self, claims: CommandClaims) -> bool:
         """Whether the machine is said to be stolen, which needs no backup."""

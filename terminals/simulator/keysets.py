@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from terminals import jose
 from terminals.claims import KeysetClaims, parse_keyset
-from terminals.protocol import KEYSET_MAX, TYP_KEYSET, ProtocolError
+from terminals.protocol import KEYSET_MAX, KEYSET_STEPS_MAX, TYP_KEYSET, ProtocolError
 from terminals.simulator.state import State
 from terminals.simulator.store import Store
 from terminals.simulator.transport import Problem
 
-STEPS_MAX: Final = 64
 _REVOKED_MAX: Final = 256
 
 
@@ -71,7 +70,7 @@ class Walk:
         self.trust = trust
         self.fetch = fetch
 
-    def walk(self, most: int = STEPS_MAX) -> int:
+    def walk(self, most: int = KEYSET_STEPS_MAX) -> int:
         """Take up to so many steps; returns how many were accepted. Raises when the server cannot say."""
         for accepted in range(most):
             if not self.step():

@@ -7,14 +7,12 @@ from typing import Final
 
 from terminals import jose, ocra
 from terminals.policy import Rule
+from terminals.protocol import UNLOCK_CHALLENGES_PER_DAY, UNLOCK_LIFETIME, UNLOCK_TRIES
 from terminals.simulator.outbox import Outbox
 from terminals.simulator.passwords import Passwords
 from terminals.simulator.state import Challenge, State
 from terminals.simulator.store import Store
 
-CHALLENGE_LIFETIME: Final = 10 * 60
-TRIES_PER_CHALLENGE: Final = 3
-CHALLENGES_PER_DAY: Final = 5
 DAY: Final = 86_400
 
 
@@ -41,13 +39,13 @@ class OfflineUnlock:
             state.offline_counter += 1
             question = ocra.make_question(state.offline_counter)
             state.challenge = Challenge(number, state.offline_counter, question, now)
-            state.challenges = [*state.challenges, now][-CHALLENGES_PER_DAY:]
+            state.challenges = [*state.challenges, now][-UNLOCK_CHALLENGES_PER_DAY:]
         return question, ""
 
     def locked_until(self, state: State) -> int:
         """After five questions in one day there is none for another day."""
         started = state.challenges
-        if len(started) < CHALLENGES_PER_DAY or started[-1] - started[0] >= DAY:
+        if len(started) < UNLOCK_CHALLENGES_PER_DAY or started[-1] - started[0] >= DAY:
             return 0
         return started[-1] + DAY
 
@@ -61,14 +59,14 @@ class OfflineUnlock:
             if self.right(state, challenge, digits):
                 challenge.granted = True
                 return "ok"
-            if challenge.tries >= TRIES_PER_CHALLENGE:
+            if challenge.tries >= UNLOCK_TRIES:
                 state.challenge = None
             return "wrong"
 
     def open_challenge(self, state: State, number: str, now: int) -> Challenge | None:
         """The question for this operator, if it is still worth answering."""
         challenge = state.challenge
-        if challenge is None or challenge.op != number or now > challenge.started + CHALLENGE_LIFETIME:
+        if challenge is None or challenge.op != number or now > challenge.started + UNLOCK_LIFETIME:
             return None
         return challenge
 

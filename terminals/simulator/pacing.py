@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from terminals.headers import parse_dictionary
-from terminals.protocol import WAIT_MAX
+from terminals.protocol import GAP_MIN, GAP_MIN_FAST, WAIT_MAX
 
-FAST: Final = 3
-MIN_GAP: Final = 5
+FAST: Final = GAP_MIN_FAST
 SLOWEST: Final = 3600
 BACKOFF_UNIT: Final = 15
 BACKOFF_MOST: Final = 900
@@ -46,7 +45,7 @@ class Pace:
 
     def gap(self, now: float, cap: float) -> float:
         """The least time between two polls, whatever the hurry."""
-        return min((FAST if now < self.fast_until else MIN_GAP) + self.penalty, cap)
+        return min((FAST if now < self.fast_until else GAP_MIN) + self.penalty, cap)
 
     def slow_down(self) -> None:
         """We were too fast: five seconds more between polls, until the next restart."""

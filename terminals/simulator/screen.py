@@ -9,7 +9,7 @@ from typing import Final
 
 import segno
 
-from terminals.simulator.offline import CHALLENGE_LIFETIME
+from terminals.protocol import UNLOCK_LIFETIME
 from terminals.simulator.state import Asking, Challenge, Operator, State
 from terminals.simulator.words import LANGUAGES, words
 
@@ -39,7 +39,7 @@ def _lines(state: State, now: int, text: Mapping[str, str]) -> Iterator[str]:
     if state.asking:
         yield _RULE
         yield from _asking_lines(state.asking, text)
-    if state.challenge and now <= state.challenge.started + CHALLENGE_LIFETIME:
+    if state.challenge and now <= state.challenge.started + UNLOCK_LIFETIME:
         yield _RULE
         yield from _challenge_lines(state.challenge, text)
     yield _RULE

@@ -146,23 +146,6 @@ class Connection:
         return self._http
 
 
-def exchange(
-    origin: str,
-    method: str,
-    path: str,
-    *,
-    body: bytes | None = None,
-    headers: Mapping[str, str] | None = None,
-    wait: float = 0,
-) -> Answer:
-    """One request on a connection of its own; raises Unreachable or Problem."""
-    line = Connection()
-    try:
-        return line.exchange(origin, method, path, body=body, headers=headers, wait=wait)
-    finally:
-        line.close()
-
-
 def _understood(raw: _Raw) -> Answer:
     content = raw.headers.get("content-type", "").partition(";")[0]
     body: dict[str, Any] = {}

@@ -88,13 +88,17 @@ def values(client: redis.Redis) -> Iterator[bytes]:
         b"list": lambda key: client.lrange(key, 0, -1),
         b"set": client.smembers,
         b"zset": lambda key: client.zrange(key, 0, -1),
-        b"stream": lambda key: [
-            part for _, told in client.xrange(key) for pair in told.items() for part in pair
-        ],
+        b"stream": lambda key: _told(client, key),
     }
     for key in client.scan_iter():
         kind: Any = client.type(key)
         yield from (key, *readers[kind](key))
+
+
+def _told(client: redis.Redis, key: Any) -> list[Any]:
+    """What every entry of a stream says."""
+    entries: Any = client.xrange(key)
+    return [part for _, told in entries for pair in told.items() for part in pair]
 
 
 class Overheard:

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django_otp.oath import totp
 
-from portal.admin_site import RekeyAdminSite
+from portal.admin_site import RekeyAdminSite, change_address
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
 from portal.messaging.outbox import phone_subject, queue_message
@@ -29,10 +29,6 @@ PHONE = "+8613800002046"
 @pytest.fixture
 def desk() -> Client:
     return signed_in(make_staff())
-
-
-def row_page(row: Any) -> str:
-    return f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/change/"
 
 
 def list_page(model: Any) -> str:
@@ -92,7 +88,7 @@ def test_lists_and_rows_open_and_show_no_phone_and_no_secret(
     row = world[name]
     for page in (
         list_page(row),
-        row_page(row),
+        change_address(row),
         f"/admin/{row._meta.app_label}/{row._meta.model_name}/{row.pk}/history/",
     ):
         answer = desk.get(page)
@@ -139,7 +135,7 @@ def test_a_merchant_is_found_by_the_whole_phone(world: dict[str, Any], desk: Cli
 
 def test_a_phone_that_cannot_be_texted_is_marked_on_its_merchant(world: dict[str, Any], desk: Client) -> None:
     record(Tag.PHONE_UNREACHABLE, actor="system", subject=phone_subject(PHONE), error="30005")
-    page = desk.get(row_page(world["merchant"]), headers={"Accept-Language": "en"}).content.decode()
+    page = desk.get(change_address(world["merchant"]), headers={"Accept-Language": "en"}).content.decode()
     assert "does not exist" in page
 
 
@@ -154,7 +150,7 @@ def merchant_form(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_new_phone_is_read_stored_sealed_and_put_on_record(world: dict[str, Any], desk: Client) -> None:
-    answer = desk.post(row_page(world["merchant"]), merchant_form(new_phone="１３８ ０００１ ２０９９"))
+    answer = desk.post(change_address(world["merchant"]), merchant_form(new_phone="１３８ ０００１ ２０９９"))
     assert answer.status_code == 302
     merchant = Merchant.objects.get()
     assert merchant.phone == "+8613800012099"
@@ -166,14 +162,14 @@ def test_a_new_phone_is_read_stored_sealed_and_put_on_record(world: dict[str, An
 
 
 def test_an_empty_phone_field_keeps_the_old_phone(world: dict[str, Any], desk: Client) -> None:
-    desk.post(row_page(world["merchant"]), merchant_form(legal_name="福满楼二店"))
+    desk.post(change_address(world["merchant"]), merchant_form(legal_name="福满楼二店"))
     merchant = Merchant.objects.get()
     assert (merchant.phone, merchant.legal_name) == (PHONE, "福满楼二店")
     assert AuditEvent.objects.latest("id").facts == {"fields": ["legal_name"], "new": False}
 
 
 def test_a_phone_that_is_none_is_a_form_error(world: dict[str, Any], desk: Client) -> None:
-    answer = desk.post(row_page(world["merchant"]), merchant_form(new_phone="010-62345678"))
+    answer = desk.post(change_address(world["merchant"]), merchant_form(new_phone="010-62345678"))
     assert answer.status_code == 200
     assert Merchant.objects.get().phone == PHONE
 
@@ -188,7 +184,7 @@ def test_an_account_can_be_added_and_given_a_phone(desk: Client) -> None:
     added = {"username": "li", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     page = desk.post("/admin/portal/user/add/", added).headers["Location"]
     user = User.objects.get(username="li")
-    assert page == row_page(user)
+    assert page == change_address(user)
     form = {"username": "li", "is_active": "on", "new_phone": "13800002046", "merchant": make_merchant().pk}
     assert desk.post(page, form).status_code == 302
     user.refresh_from_db()
@@ -207,7 +203,7 @@ def test_what_history_hangs_on_is_not_deleted(name: str, world: dict[str, Any], 
 
 @pytest.mark.parametrize("name", ["message", "event", "app", "phone"])
 def test_what_the_code_writes_is_not_edited(name: str, world: dict[str, Any], desk: Client) -> None:
-    assert desk.post(row_page(world[name]), {"state": "delivered", "name": "x"}).status_code == 403
+    assert desk.post(change_address(world[name]), {"state": "delivered", "name": "x"}).status_code == 403
 
 
 def test_a_lost_second_factor_is_taken_away_on_record(world: dict[str, Any], desk: Client) -> None:
@@ -221,10 +217,10 @@ def test_staff_who_are_not_superusers_hand_out_no_rights(world: dict[str, Any]) 
     clerk.user_permissions.set(Permission.objects.filter(content_type__app_label="portal"))
     chief, client = make_staff("chief"), signed_in(clerk)
     form = {"username": "clerk", "is_active": "on", "is_staff": "on", "is_superuser": "on", "new_phone": ""}
-    assert client.post(row_page(clerk), form).status_code == 302
+    assert client.post(change_address(clerk), form).status_code == 302
     clerk.refresh_from_db()
     assert not clerk.is_superuser
-    assert client.post(row_page(chief), form).status_code == 403
+    assert client.post(change_address(chief), form).status_code == 403
     assert client.post(f"/admin/portal/user/{chief.pk}/password/", {"password1": "x"}).status_code == 403
 
 
@@ -300,7 +296,7 @@ def test_a_superuser_sets_a_password_on_record(desk: Client, world: dict[str, An
 
 def test_an_agent_may_not_change_a_colleague(agent: Client) -> None:
     colleague = make_staff(username="colleague", superuser=False)
-    assert agent.post(row_page(colleague), {"new_phone": "13800002099"}).status_code == 403
+    assert agent.post(change_address(colleague), {"new_phone": "13800002099"}).status_code == 403
 
 
 def test_an_agent_touches_no_second_factor_of_staff(agent: Client) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from portal.admin_site import change_address
 from portal.audit import Tag
 from portal.models import AuditEvent, User
 from recovery import tickets
@@ -124,7 +125,7 @@ def act(desk: Client, action: str, ticket: Ticket) -> None:
 def test_staff_take_answer_and_close_a_ticket(desk: Client, staff: User, ticket: Ticket) -> None:
     act(desk, "take", ticket)
     assert ticket.assignee == staff
-    url = reverse("admin:recovery_ticket_change", args=[ticket.pk])
+    url = change_address(ticket)
     page = desk.get(url).content.decode()
     assert "忘了" in page
     assert PHONE not in page
@@ -148,7 +149,7 @@ def test_staff_see_a_recovery_with_its_timeline_and_no_secret(desk: Client) -> N
     make_shop()
     visitor = Visitor()
     recovery = visitor.dispatch()
-    page = desk.get(reverse("admin:recovery_recovery_change", args=[recovery.pk])).content.decode()
+    page = desk.get(change_address(recovery)).content.decode()
     assert "recovery:recovery:proved" in page
     assert "138****2046" in page
     for secret in (PHONE, visitor.code, recovery.browser_digest):
@@ -164,7 +165,7 @@ def press(desk: Client, ticket: Ticket, key: str, **posted: Any) -> str:
     """Press one of the keys of a case; what the page says then."""
     management = {"entries-TOTAL_FORMS": "0", "entries-INITIAL_FORMS": "0"}
     form = {"assignee": ticket.assignee_id or "", key: "1", **management, **posted}
-    url = reverse("admin:recovery_ticket_change", args=[ticket.pk])
+    url = change_address(ticket)
     answer = desk.post(url, form, follow=True)
     ticket.refresh_from_db()
     return answer.content.decode()

@@ -1,7 +1,8 @@
-"""A server that can sign, and a till that is paired with it."""
+"""A server that can sign and a till that is paired with it; and the same without our server, from outside."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from pytest_django.fixtures import Settings
 from terminals import issuer
 from terminals.keyfiles import SIGNING_FILE
 from tests.cast import PairedTill, pair_on_paper
+from tests.terminals.machines import Machine, paired
+from tests.terminals.stand_in import StandIn, serving
 
 
 @pytest.fixture
@@ -24,3 +27,18 @@ def issuer_keys(db: None, tmp_path: Path, settings: Settings) -> Path:
 def till(issuer_keys: Path) -> PairedTill:
     """The front desk's till: paired, its five operators known."""
     return pair_on_paper()
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    """A stand-in that speaks the protocol."""
+    with serving() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def machine(tmp_path: Path, server: StandIn) -> Iterator[Machine]:
+    """A simulated terminal that is paired with the stand-in."""
+    machine = paired(tmp_path / "till", server)
+    yield machine
+    machine.power_off()

@@ -10,6 +10,7 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
+from portal.admin_site import change_address
 from terminals import tamper
 from terminals.condition import condition
 from terminals.models import Terminal, TerminalStatus
@@ -89,7 +90,7 @@ class TestWhatPeopleRead:
         desk = signed_in(make_staff())
         desk.get("/lang/en?next=/home")
         send(till, report(operator("42"), tamper=True, network="cellular", app="till 7"))
-        page = desk.get(reverse("admin:terminals_terminal_change", args=[till.terminal.pk])).content.decode()
+        page = desk.get(change_address(till.terminal)).content.decode()
         for words in ("Operator 42 is on this terminal", "opened by force", "mobile network", "till 7"):
             assert words in page
         listed = reverse("admin:terminals_terminal_changelist")

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from portal.admin_site import change_address
 from portal.audit import Tag
 from portal.models import AuditEvent
 from terminals import commands, delivery, inbox, inspection
@@ -152,7 +153,7 @@ class TestPage:
         command = delivered(till)
         raise_alert("parked", till.terminal, command=command)
         pages = (
-            reverse("admin:terminals_command_change", args=(command.pk,)),
+            change_address(command),
             reverse("admin:terminals_terminalalert_changelist"),
         )
         for page in pages:
@@ -310,5 +311,5 @@ class TestAlerts:
     def test_an_alert_has_a_page_with_a_way_to_clear_it(
         self, desk: Client, till: PairedTill, alert: TerminalAlert
     ) -> None:
-        shown = desk.get(reverse("admin:terminals_terminalalert_change", args=(alert.pk,))).content.decode()
+        shown = desk.get(change_address(alert)).content.decode()
         assert "hwm 41" in shown and f"alert={alert.pk}" in shown

@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from portal.admin_site import change_address
 from portal.models import AuditEvent
 from terminals import inbox, requests
 from terminals.models import OfflineUnlock, Operator, RecoveryRequest, Terminal
@@ -156,9 +157,9 @@ class TestTheDesk:
     ) -> None:
         shown, desk = opened(till), signed_in(make_staff())
         row = OfflineUnlock.objects.create(terminal=till.terminal, counter=1, question_digest="x" * 43)
-        pk = {"recoveryrequest": shown.rid, "offlineunlock": row.pk}[name]
+        asked = {"recoveryrequest": RecoveryRequest.objects.get(pk=shown.rid), "offlineunlock": row}[name]
         listed = desk.get(reverse(f"admin:terminals_{name}_changelist"))
-        one = desk.get(reverse(f"admin:terminals_{name}_change", args=[pk]))
+        one = desk.get(change_address(asked))
         assert [listed.status_code, one.status_code] == [200, 200]
         assert "x" * 43 not in one.content.decode() and 'name="_save"' not in one.content.decode()
         assert desk.get(reverse(f"admin:terminals_{name}_add")).status_code == 403

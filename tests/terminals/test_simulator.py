@@ -18,7 +18,7 @@ from terminals.simulator.cli import main
 from terminals.simulator.client import Client, EnrollmentFailed, Pace
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
-from terminals.simulator.transport import Clock, Problem, Unreachable, exchange
+from terminals.simulator.transport import Clock, Connection, Problem, Unreachable
 from tests.terminals.stand_in import StandIn, serving
 from tests.terminals.tills import CHEAP
 from tests.vectors import world
@@ -248,7 +248,7 @@ class TestTrouble:
     def test_a_peer_that_never_answers_does_not_hang_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("terminals.simulator.transport._TIMEOUT", 0.2)
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(Unreachable):
-            exchange(f"http://127.0.0.1:{silent.getsockname()[1]}", "GET", "commands")
+            Connection().exchange(f"http://127.0.0.1:{silent.getsockname()[1]}", "GET", "commands")
 
     @pytest.mark.parametrize(
         "answer", [b"\x00" * 50, b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 302 Found\r\n\r\n", b""]

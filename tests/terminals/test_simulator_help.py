@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from terminals import jose, ocra
-from terminals.simulator import offline
+from terminals.protocol import UNLOCK_LIFETIME
+from terminals.simulator.offline import DAY
 from terminals.simulator.screen import render
-from tests.terminals.machines import Machine, paired
-from tests.terminals.stand_in import StandIn, serving
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with serving() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: StandIn) -> Iterator[Machine]:
-    machine = paired(tmp_path / "till", server)
-    yield machine
-    machine.power_off()
+from tests.terminals.machines import Machine
+from tests.terminals.stand_in import StandIn
 
 
 class TestRecoveryAtTheMachine:
@@ -124,7 +111,7 @@ class TestOfflineUnlock:
     def test_a_question_lives_ten_minutes(self, machine: Machine) -> None:
         unlock, now = machine.till.offline, machine.till.present()
         question, _ = unlock.begin("03", now)
-        late = now + offline.CHALLENGE_LIFETIME + 1
+        late = now + UNLOCK_LIFETIME + 1
         assert unlock.answer("03", self.answer(machine, question), late) == "closed"
 
     def test_an_answer_serves_one_operator_and_one_question(self, machine: Machine) -> None:
@@ -142,8 +129,8 @@ class TestOfflineUnlock:
             assert unlock.begin("03", now + hour * 3600)[0]
         last = now + 4 * 3600
         assert unlock.begin("03", last + 1) == ("", "unlock_locked")
-        assert unlock.begin("03", last + offline.DAY - 1) == ("", "unlock_locked")
-        assert unlock.begin("03", last + offline.DAY)[0]
+        assert unlock.begin("03", last + DAY - 1) == ("", "unlock_locked")
+        assert unlock.begin("03", last + DAY)[0]
 
     def test_five_questions_over_many_days_lock_nothing(self, machine: Machine) -> None:
         unlock, now = machine.till.offline, machine.till.present()

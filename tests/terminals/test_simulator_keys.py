@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from terminals import jose
-from tests.terminals.machines import Machine, entry, paired
-from tests.terminals.stand_in import StandIn, serving
+from tests.terminals.machines import Machine, entry
+from tests.terminals.stand_in import StandIn
 from tests.terminals.tills import PASSWORDS
 from tests.vectors import world
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with serving() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: StandIn) -> Iterator[Machine]:
-    machine = paired(tmp_path / "till", server)
-    yield machine
-    machine.power_off()
 
 
 def kid(machine: Machine) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from statistics import mean
 
 import pytest
@@ -13,22 +11,9 @@ import pytest
 from terminals.simulator.client import Client
 from terminals.simulator.pacing import BACKOFF_MOST, SLOWEST, Pace
 from terminals.simulator.transport import Clock, Connection, Problem
-from tests.terminals.machines import Machine, paired
-from tests.terminals.stand_in import StandIn, serving
+from tests.terminals.machines import Machine
+from tests.terminals.stand_in import StandIn
 from tests.terminals.tills import PASSWORDS
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with serving() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: StandIn) -> Iterator[Machine]:
-    machine = paired(tmp_path / "till", server)
-    yield machine
-    machine.power_off()
 
 
 class TestPace:

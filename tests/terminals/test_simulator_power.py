@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from terminals.simulator import effects
 from terminals.simulator.screen import render
-from tests.terminals.machines import RESETTING, Machine, issue_reset, paired
-from tests.terminals.stand_in import StandIn, serving
+from tests.terminals.machines import RESETTING, Machine, issue_reset
+from tests.terminals.stand_in import StandIn
 from tests.terminals.tills import PASSWORDS
 from tests.vectors import world
-
-
-@pytest.fixture
-def server() -> Iterator[StandIn]:
-    with serving() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def machine(tmp_path: Path, server: StandIn) -> Iterator[Machine]:
-    machine = paired(tmp_path / "till", server)
-    yield machine
-    machine.power_off()
 
 
 def nothing_left(machine: Machine) -> bool:
