@@ -21,7 +21,7 @@ from terminals.commands import issue
 from terminals.fleet.unit import Unit
 from terminals.models import Terminal
 from terminals.protocol import PATH, SET_CREDENTIAL
-from terminals.provisioning import OPERATOR
+from terminals.life.provisioning import OPERATOR
 
 WAIT = 55
 PATIENCE_S = 15.0

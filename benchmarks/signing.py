@@ -20,7 +20,7 @@ from terminals import delivery, inbox, jose
 from terminals.fleet.unit import Unit
 from terminals.models import Command
 from terminals.protocol import LIFETIME, SET_CREDENTIAL, new_id
-from terminals.provisioning import OPERATOR
+from terminals.life.provisioning import OPERATOR
 
 WHO = "bench"
 PASSWORD = "827164"

@@ -84,13 +84,13 @@ ROOT_URLCONF = "portal.urls"
 WSGI_APPLICATION = "portal.wsgi.application"
 ASGI_APPLICATION = "portal.asgi.application"
 # The terminals' poll is a plain ASGI callable beside Django; named, because portal imports nothing above it.
-POLL_APPLICATION = "terminals.poll.Application"
+POLL_APPLICATION = "terminals.polling.poll.Application"
 POLL_PATH = "/terminal/v1/commands"
 # No body is read beyond these: what a terminal may send (protocol §11), and a page with a list of terminals.
 TERMINAL_PREFIX = "/terminal/"
 TERMINAL_BODY_MAX = 32 * 1024
 PAGE_BODY_MAX = 1024 * 1024
-POLL_METRICS = "terminals.poll_metrics.PollCollector"
+POLL_METRICS = "terminals.polling.poll_metrics.PollCollector"
 TERMINAL_API = "terminals.api.api"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [

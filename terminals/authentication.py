@@ -11,7 +11,8 @@ from typing import Final, Literal
 from django.conf import settings
 from django.db.models import Q
 
-from terminals import jose, keyroll
+from terminals import jose
+from terminals.life import keyroll
 from terminals.claims import AuthClaims, parse_auth
 from terminals.models import Terminal
 from terminals.protocol import (

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 
-from terminals.keyfiles import KEY_FOLDER, LOCKED_ROOT_FILE, ROOT_FILE, folder_of, is_open_to_others
+from terminals.keys.keyfiles import KEY_FOLDER, LOCKED_ROOT_FILE, ROOT_FILE, folder_of, is_open_to_others
 
 TAG = "rekey"
 

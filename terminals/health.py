@@ -8,9 +8,9 @@ from typing import Literal
 
 from django.db.models import Q
 
-from terminals import seen
+from terminals.polling import seen
 from terminals.models import Terminal, TerminalStatus
-from terminals.pacing import JITTER_S, WAIT_S, interval_of, interval_s
+from terminals.polling.pacing import JITTER_S, WAIT_S, interval_of, interval_s
 
 MISSED = 3
 

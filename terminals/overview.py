@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 
 from portal.models import Merchant
 from portal.templatetags.rekey import when
-from terminals import condition, seen
+from terminals import condition
+from terminals.polling import seen
 from terminals.health import Health, judge, newer
 from terminals.inventory import reported
 from terminals.models import Operator, Terminal

@@ -11,7 +11,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from terminals import commands, jose, offline, sequence, signer
+from terminals import commands, jose, offline, sequence
+from terminals.keys import signer
 from terminals.alerts import raise_alert
 from terminals.claims import ReceiptClaims, parse_receipt
 from terminals.models import Command, CommandToken, Receipt, Terminal, TerminalAlert

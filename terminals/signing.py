@@ -17,7 +17,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from terminals import inbox, jose, signer
+from terminals import inbox, jose
+from terminals.keys import signer
 from terminals.alerts import raise_alert
 from terminals.commands import GUARDED, SERVED_IN_QUARANTINE
 from terminals.models import Command, Terminal, TerminalAlert

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from terminals import delivery, lives, revocation, seen
+from terminals import delivery
+from terminals.life import lives
+from terminals.keys import revocation
+from terminals.polling import seen
 
 
 @shared_task

@@ -17,17 +17,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from portal.accounts import owner_required
 from portal.models import Merchant, User
-from terminals import (
-    condition,
-    enrollment,
-    issuer,
-    overview,
-    pairing_codes,
-    registry,
-    stopping,
-    swap,
-    timeline,
-)
+from terminals import condition, overview, timeline
+from terminals.life import enrollment, pairing_codes, registry, stopping, swap
+from terminals.keys import issuer
 from terminals.forms import SWAP_REFUSALS, TAKEN, NewTerminalForm, StopForm, SwapForm, TerminalForm
 from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME

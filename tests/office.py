@@ -19,7 +19,7 @@ from django.db.models import F  # noqa: E402
 from portal.models import Challenge, Merchant, Message, Store  # noqa: E402
 from recovery.models import Recovery  # noqa: E402
 from terminals import commands as commands_of  # noqa: E402
-from terminals import pairing_codes  # noqa: E402
+from terminals.life import pairing_codes  # noqa: E402
 from terminals.models import Command, Receipt, Terminal, TerminalModel  # noqa: E402
 from terminals.protocol import SET_CREDENTIAL  # noqa: E402
 from tests import cast  # noqa: E402

@@ -19,8 +19,9 @@ from django.views.decorators.http import require_POST
 
 from portal.admin_site import change_address
 from portal.kept import ReadOnly
-from terminals import bulk, issuer
-from terminals.bulk_reading import LIST_MAX, BadList, Problem
+from terminals.life import bulk
+from terminals.keys import issuer
+from terminals.life.bulk_reading import LIST_MAX, BadList, Problem
 from terminals.models import EnrollmentBatch, Terminal
 
 NAME_MAX = 60

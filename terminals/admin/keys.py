@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from portal.kept import ReadOnly
-from terminals import issuer
+from terminals.keys import issuer
 from terminals.models import IssuerKey, Keyset
 from terminals.protocol import FACTORY_RESET
 

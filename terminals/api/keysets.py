@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
-from terminals import issuer, schemas
+from terminals import schemas
+from terminals.keys import issuer
 from terminals.protocol import ProtocolError
 
 router = Router()

@@ -32,7 +32,7 @@ def reissue(command: Command) -> bool:
 def readdress(command: Command, terminal: Terminal) -> bool:
     """Have an open command wait for another terminal, under the same id; whether it does.
 
-    For a unit that takes the place of another, in the caller's transaction (see `terminals.swap`).
+    For a unit that takes the place of another, in the caller's transaction (see `terminals.life.swap`).
     """
     return _begin_anew(command, terminal=terminal)
 

@@ -7,7 +7,8 @@ from functools import partial
 from django.db import transaction
 from django.utils import timezone
 
-from terminals import keyring, requests
+from terminals import requests
+from terminals.life import keyring
 from terminals.models import Terminal
 
 

@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import connection, connections
 from django.test import Client
 
-from terminals import poll
+from terminals.polling import poll
 from terminals.protocol import PATH
 from terminals.simulator.transport import Answer, Connection, Unreachable, _Raw, _understood
 from tests.terminals import asgi

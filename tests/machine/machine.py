@@ -15,7 +15,8 @@ from django.conf import settings as django_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from terminals import commands, delivery, inbox, jose, pairing_codes, stopping
+from terminals import commands, delivery, inbox, jose
+from terminals.life import pairing_codes, stopping
 from terminals.models import Command, CommandToken, Terminal
 from terminals.protocol import APPLIED, LOCK, MESSAGE, OPEN, REBOOT, SET_CREDENTIAL, UNLOCK, VOID
 from terminals.simulator import failpoints

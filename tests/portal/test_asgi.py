@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from portal import asgi
-from terminals import poll
-from terminals.poll import Application
+from terminals.polling import poll
+from terminals.polling.poll import Application
 
 SEEN: list[str] = []
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
 
-from terminals import poll
+from terminals.polling import poll
 from tests.cast import PairedTill
 
 T = TypeVar("T")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from terminals import issuer
-from terminals.keyfiles import SIGNING_FILE
+from terminals.keys import issuer
+from terminals.keys.keyfiles import SIGNING_FILE
 from tests.cast import PairedTill, pair_on_paper
 from tests.terminals.machines import Machine, paired
 from tests.terminals.stand_in import StandIn, serving

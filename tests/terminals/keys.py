@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from terminals import issuer, jose, keyfiles, roots
+from terminals import jose
+from terminals.keys import issuer, keyfiles, roots
 from terminals.models import IssuerKey, Keyset, TerminalStatus
 from terminals.protocol import TYP_COMMAND
 from tests.cast import PairedTill

@@ -10,7 +10,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from terminals import issuer, pairing_codes, stopping
+from terminals.keys import issuer
+from terminals.life import pairing_codes, stopping
 from terminals.models import EnrollmentBatch, PairingCode, Terminal
 from tests.cast import FUMANLOU, PairedTill, make_model, make_staff, make_store, make_terminal, signed_in
 from tests.terminals.units import Unit

@@ -12,10 +12,11 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
-from terminals import admission, authentication, inbox, poll
-from terminals.admission import Turnstile
+from terminals import authentication, inbox
+from terminals.polling import admission, poll
+from terminals.polling.admission import Turnstile
 from terminals.authentication import Owner
-from terminals.clerk import Clerk, Overcrowded, Shared
+from terminals.polling.clerk import Clerk, Overcrowded, Shared
 from terminals.models import Terminal
 from tests.cast import PairedTill, pair_on_paper
 from tests.terminals.asgi import Answer, ask, run
@@ -171,7 +172,7 @@ class TestChanges:
 
 class TestClerk:
     async def test_what_hangs_is_given_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("terminals.clerk.PATIENCE_S", 0.1)
+        monkeypatch.setattr("terminals.polling.clerk.PATIENCE_S", 0.1)
         clerk = Clerk("test")
         with pytest.raises(DatabaseError):
             await clerk.do(time.sleep, 0.3)

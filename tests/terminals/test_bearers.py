@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from terminals import bearers
+from terminals.polling import bearers
 from terminals.authentication import CURRENT, Bearer, Owner
-from terminals.bearers import BearerCache, Pass
+from terminals.polling.bearers import BearerCache, Pass
 
 NOW = time.time()
 

@@ -11,7 +11,10 @@ from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import enrollment, issuer, jose, pairing, pairing_codes, seen
+from terminals import jose, pairing
+from terminals.life import enrollment, pairing_codes
+from terminals.keys import issuer
+from terminals.polling import seen
 from terminals.headers import parse_telemetry
 from terminals.models import Command, PairingCode, Terminal, TerminalAlert, TerminalStatus
 from terminals.protocol import TYP_KEYSET, ProtocolError

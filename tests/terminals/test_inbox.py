@@ -15,7 +15,7 @@ from portal.redis_pipe import Pipe, Receiver, Unreachable, pack
 from terminals import inbox
 from terminals.inbox import Item
 from terminals.protocol import new_id
-from terminals.reading import ASK_GENERATION, Reader
+from terminals.polling.reading import ASK_GENERATION, Reader
 
 TILL = "trm_0123456789abcdef"
 

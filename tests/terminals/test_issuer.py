@@ -14,7 +14,8 @@ from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, issuer, jose, keyfiles, revocation, roots, signer
+from terminals import commands, delivery, jose
+from terminals.keys import issuer, keyfiles, revocation, roots, signer
 from terminals.models import Command, IssuerKey, Keyset, TerminalAlert, TerminalStatus
 from terminals.protocol import FACTORY_RESET, LOCK, TYP_COMMAND
 from tests.cast import PairedTill, make_terminal, pair_on_paper

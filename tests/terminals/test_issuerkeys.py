@@ -15,7 +15,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from terminals import ceremony, checks, issuer, jose, keyfiles, keyreport, roots
+from terminals import checks, jose
+from terminals.keys import ceremony, issuer, keyfiles, keyreport, roots
 from terminals.models import IssuerKey, Keyset, TerminalStatus
 from tests.cast import pair_on_paper
 

@@ -16,7 +16,9 @@ from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, issuer, jose, keyroll, lives, pairing_codes, stopping
+from terminals import commands, delivery, jose
+from terminals.keys import issuer
+from terminals.life import keyroll, lives, pairing_codes, stopping
 from terminals.models import Command, Terminal, TerminalStatus
 from terminals.protocol import MESSAGE, TYP_KEYROLL, TYP_POSSESSION
 from tests.cast import PairedTill, audience, make_terminal, pair_on_paper, payload

@@ -12,9 +12,10 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from terminals import checks, issuer, keyfiles
+from terminals import checks
+from terminals.keys import issuer, keyfiles
 from terminals.models import IssuerKey, Keyset, Terminal
-from terminals.pairing_codes import alive
+from terminals.life.pairing_codes import alive
 from tests.cast import make_terminal
 from tests.portal.parallel import in_parallel
 from tests.terminals.units import Unit

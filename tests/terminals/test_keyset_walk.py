@@ -13,7 +13,9 @@ from django.conf import settings as configured
 from django.test import Client as Browser
 from django.utils import timezone
 
-from terminals import commands, delivery, issuer, jose, keyfiles, pairing_codes, revocation, roots
+from terminals import commands, delivery, jose
+from terminals.keys import issuer, keyfiles, revocation, roots
+from terminals.life import pairing_codes
 from terminals.models import Command, Terminal, TerminalStatus
 from terminals.protocol import PATH, TYP_COMMAND, UNLOCK
 from terminals.simulator.transport import Answer, Connection, _Raw, _understood

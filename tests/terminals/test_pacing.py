@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from terminals import pacing
+from terminals.polling import pacing
 from terminals.headers import parse_dictionary
-from terminals.pacing import BURST, GAP_S, Crowd, Meter, interval_of, pace
+from terminals.polling.pacing import BURST, GAP_S, Crowd, Meter, interval_of, pace
 
 
 def told(interval: int, *, calm: bool = False, fast_until: int | None = None) -> dict[str, object]:

@@ -19,7 +19,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from terminals import delivery, inbox, keyring, poll, seen
+from terminals import delivery, inbox
+from terminals.life import keyring
+from terminals.polling import poll, seen
 from terminals.headers import parse_dictionary
 from terminals.health import health
 from terminals.models import Command, Terminal, TerminalStatus

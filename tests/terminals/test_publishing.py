@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from terminals import issuer, jose, keyfiles, roots
+from terminals import jose
+from terminals.keys import issuer, keyfiles, roots
 from terminals.models import IssuerKey, Keyset
 from terminals.protocol import TYP_KEYSET
 from tests.cast import PairedTill

@@ -7,7 +7,8 @@ from itertools import count
 
 import pytest
 
-from terminals import commands, delivery, receipts, stopping
+from terminals import commands, delivery, receipts
+from terminals.life import stopping
 from terminals.models import Command, CommandToken, Terminal
 from terminals.protocol import OPEN
 from tests.cast import PairedTill

@@ -13,7 +13,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from terminals import commands, delivery, inbox, issuer, receipts
+from terminals import commands, delivery, inbox, receipts
+from terminals.keys import issuer
 from terminals.claims import parse_keyset
 from terminals.jose import verify_self_vouched
 from terminals.models import Command, CommandToken, TerminalAlert, TerminalStatus

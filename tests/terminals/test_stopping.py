@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, lives, pairing_codes, requests, stopping
+from terminals import commands, delivery, requests
+from terminals.life import lives, pairing_codes, stopping
 from terminals.models import Command, RecoveryRequest, Terminal
 from terminals.protocol import LOCK, UNLOCK, ProtocolError
 from tests.cast import PairedTill, make_terminal

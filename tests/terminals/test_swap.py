@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, lives, pairing_codes, swap
+from terminals import commands, delivery
+from terminals.life import lives, pairing_codes, swap
 from terminals.models import Command, Terminal
 from terminals.protocol import MESSAGE, UNLOCK
 from tests.cast import (

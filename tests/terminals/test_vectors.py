@@ -16,10 +16,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from portal.secrets import pepper
-from terminals import issuer, jose, ocra, pairing
+from terminals import jose, ocra, pairing
+from terminals.keys import issuer
 from terminals.claims import parse_sealed
 from terminals.headers import parse_telemetry
-from terminals.keyfiles import SIGNING_FILE
+from terminals.keys.keyfiles import SIGNING_FILE
 from terminals.models import Command, CommandToken, PairingCode, Terminal
 from terminals.protocol import ProtocolError, strict_json
 from terminals.simulator.checks import check_keyset

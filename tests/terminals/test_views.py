@@ -13,7 +13,8 @@ from django.utils import timezone, translation
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import alerts, commands, issuer, overview
+from terminals import alerts, commands, overview
+from terminals.keys import issuer
 from terminals.models import Command, PairingCode, Terminal, TerminalAlert, TerminalStatus
 from terminals.protocol import new_id
 from tests.cast import (

@@ -13,9 +13,10 @@ from django.conf import settings
 
 from portal import redis_pipe
 from portal.redis_pipe import Pipe
-from terminals import inbox, wakeups
-from terminals.bearers import BearerCache
-from terminals.wakeups import Held, Wakeups
+from terminals import inbox
+from terminals.polling import wakeups
+from terminals.polling.bearers import BearerCache
+from terminals.polling.wakeups import Held, Wakeups
 
 TILL, OTHER = "trm_0123456789abcdef", "trm_fedcba9876543210"
 TOKEN = inbox.Item("tok_0123456789abcdef", 1, "cmd_0123456789abcdef", "a.b.c")

@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 
-from terminals import ceremony, issuer, jose, keyfiles, keyreport, revocation, roots
+from terminals import jose
+from terminals.keys import ceremony, issuer, keyfiles, keyreport, revocation, roots
 from terminals.models import IssuerKey
 from terminals.protocol import ProtocolError
 

@@ -11,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Q
 from django.utils import timezone
 
-from terminals import issuer, pairing_codes
+from terminals.keys import issuer
+from terminals.life import pairing_codes
 from terminals.models import Terminal
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from terminals import bulk, issuer
-from terminals.bulk_reading import BadList
+from terminals.life import bulk
+from terminals.keys import issuer
+from terminals.life.bulk_reading import BadList
 from terminals.models import EnrollmentBatch
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections, connection
 
-from terminals import provisioning
+from terminals.life import provisioning
 from terminals.commands import CannotIssue
 from terminals.fleet import fleet, pairing, unit
 from terminals.fleet.figures import Figures

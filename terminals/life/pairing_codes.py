@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from portal.audit import Tag, record
 from portal.secrets import pepper
-from terminals import issuer, pairing
+from terminals import pairing
+from terminals.keys import issuer
 from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME, ProtocolError
 

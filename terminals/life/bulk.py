@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from portal.audit import Tag, record
 from portal.models import Store
-from terminals import pairing_codes
-from terminals.bulk_reading import BadList, Line, Problem, read
+from terminals.life import pairing_codes
+from terminals.life.bulk_reading import BadList, Line, Problem, read
 from terminals.models import EnrollmentBatch, Terminal, TerminalModel
 from terminals.protocol import SHEET_LIFETIME
 

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from portal.redis_pipe import Pipe, Refused, Unreachable, pack
-from terminals.bearers import BearerCache
+from terminals.polling.bearers import BearerCache
 from terminals.inbox import EVICT, NEWS
 
 log = structlog.get_logger(__name__)

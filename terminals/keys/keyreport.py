@@ -11,7 +11,7 @@ from typing import Final
 from django.db.models import Count
 from django.utils import timezone
 
-from terminals import issuer, roots
+from terminals.keys import issuer, roots
 from terminals.claims import KeysetClaims
 from terminals.models import Keyset, TerminalStatus
 

@@ -11,9 +11,10 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from portal.redis_pipe import Pipe, Refused, Unreachable, pack
-from terminals import commands, seen
-from terminals.bearers import Caller
-from terminals.clerk import Clerk
+from terminals import commands
+from terminals.polling import seen
+from terminals.polling.bearers import Caller
+from terminals.polling.clerk import Clerk
 from terminals.headers import parse_telemetry
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,9 @@ from django.db.models import Exists, OuterRef
 from portal.audit import Tag, record
 from portal.limits import give_back, shield, shielded, take
 from portal.secrets import keyed_digest
-from terminals import alerts, commands, issuer, jose, keyring, pairing_codes, requests, swap
+from terminals import alerts, commands, jose, requests
+from terminals.keys import issuer
+from terminals.life import keyring, pairing_codes, swap
 from terminals.claims import EnrollClaims, parse_enroll
 from terminals.models import PairingCode, Terminal, TerminalAlert
 from terminals.protocol import ENROLL_MAX, PATH, SKEW, TYP_ENROLL, ProtocolError

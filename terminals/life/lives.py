@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from terminals import enrollment, keyroll, stopping, swap
+from terminals.life import enrollment, keyroll, stopping, swap
 
 
 def sweep() -> None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from portal.redis_pipe import pack
 from terminals.authentication import Bearer, Owner
 from terminals.inbox import key_of
-from terminals.pacing import Meter, interval_of
+from terminals.polling.pacing import Meter, interval_of
 from terminals.protocol import BEARER_GRACE, ProtocolError
 
 CAPACITY = 200_000

@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from terminals.poll import Poll, current
+from terminals.polling.poll import Poll, current
 
 Family = CounterMetricFamily | GaugeMetricFamily
 

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from terminals import jose, roots
+from terminals import jose
+from terminals.keys import roots
 from terminals.claims import KeysetClaims, parse_keyset
-from terminals.issuer import Request
+from terminals.keys.issuer import Request
 from terminals.protocol import KEYSET_MAX, ProtocolError, strict_json
 
 FORM: Final = "rekey-keyset-request/1"

@@ -12,7 +12,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from terminals import commands, keyring, pairing_codes, requests
+from terminals import commands, requests
+from terminals.life import keyring, pairing_codes
 from terminals.models import Command, Terminal
 from terminals.protocol import APPLIED, FACTORY_RESET, LOCK, OPEN
 

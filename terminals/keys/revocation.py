@@ -15,7 +15,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from terminals import alerts, commands, issuer, jose
+from terminals import alerts, commands, jose
+from terminals.keys import issuer
 from terminals.models import Command, IssuerKey, TerminalAlert, TerminalStatus
 from terminals.protocol import OPEN, TYP_COMMAND
 

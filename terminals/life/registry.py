@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 
 from portal.audit import Tag, record
-from terminals import pairing_codes
+from terminals.life import pairing_codes
 from terminals.models import Terminal
 
 

@@ -15,9 +15,9 @@ from django.db import DatabaseError
 
 from terminals import authentication
 from terminals.authentication import ROLLING, Bearer
-from terminals.bearers import BearerCache, Pass
-from terminals.clerk import Clerk, Overcrowded, Shared
-from terminals.pacing import Crowd
+from terminals.polling.bearers import BearerCache, Pass
+from terminals.polling.clerk import Clerk, Overcrowded, Shared
+from terminals.polling.pacing import Crowd
 from terminals.protocol import BEARER_MAX, ProtocolError
 
 CHECKS_A_TURN = 4

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from terminals import jose, keyfiles
+from terminals import jose
+from terminals.keys import keyfiles
 from terminals.protocol import TYP_KEYSET
 
 # An encrypted root is a PKCS #8 file under scrypt (RFC 7914, RFC 8018), which OpenSSL reads as well. The

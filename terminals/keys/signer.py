@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from terminals import issuer, jose, keyfiles
+from terminals import jose
+from terminals.keys import issuer, keyfiles
 from terminals.models import IssuerKey, TerminalStatus
 from terminals.protocol import TYP_COMMAND
 

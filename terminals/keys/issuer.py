@@ -14,9 +14,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from terminals import jose, roots
+from terminals import jose
+from terminals.keys import roots
 from terminals.claims import IssuerKeyEntry, KeysetClaims, parse_keyset
-from terminals.keyfiles import RESET_FILE, ROOT_FILE, SIGNING_FILE, free_name, load_or_make
+from terminals.keys.keyfiles import RESET_FILE, ROOT_FILE, SIGNING_FILE, free_name, load_or_make
 from terminals.models import IssuerKey, Keyset
 from terminals.protocol import FACTORY_RESET, KEYSET_MAX, KINDS, TOKEN_LIFETIME_MAX, TYP_KEYSET, ProtocolError
 
