@@ -19,9 +19,9 @@ from portal.celery import app, nudge
 from portal.supervisor import parts
 from terminals.commands import issue
 from terminals.fleet.unit import Unit
+from terminals.life.provisioning import OPERATOR
 from terminals.models import Terminal
 from terminals.protocol import PATH, SET_CREDENTIAL
-from terminals.life.provisioning import OPERATOR
 
 WAIT = 55
 PATIENCE_S = 15.0

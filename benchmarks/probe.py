@@ -21,11 +21,11 @@ from django.utils import timezone  # noqa: E402
 
 from benchmarks import signing  # noqa: E402
 from terminals import delivery  # noqa: E402
-from terminals.keys import issuer  # noqa: E402
 from terminals.fleet import unit as units  # noqa: E402
+from terminals.keys import issuer  # noqa: E402
+from terminals.life.provisioning import OPERATOR, register  # noqa: E402
 from terminals.models import Command, CommandToken, IssuerKey, Keyset, Operator, Terminal, TerminalStatus  # noqa: E402
 from terminals.protocol import SET_CREDENTIAL  # noqa: E402
-from terminals.life.provisioning import OPERATOR, register  # noqa: E402
 
 PATTERN = "G0000000"
 TOKEN = "tok_" + "p" * 16

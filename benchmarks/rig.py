@@ -25,8 +25,8 @@ from portal.supervisor import parts  # noqa: E402
 from portal.supervisor.child import Child  # noqa: E402
 from terminals import inbox  # noqa: E402
 from terminals.fleet.unit import Unit  # noqa: E402
-from terminals.protocol import PATH  # noqa: E402
 from terminals.life.provisioning import register  # noqa: E402
+from terminals.protocol import PATH  # noqa: E402
 
 PORTS = range(18800, 18900)
 READY_WITHIN_S = 30.0

@@ -18,9 +18,9 @@ from benchmarks.figures import Bound, Figure, Outcome, Scale, Table, median, num
 from benchmarks.rig import Rig
 from terminals import delivery, inbox, jose
 from terminals.fleet.unit import Unit
+from terminals.life.provisioning import OPERATOR
 from terminals.models import Command
 from terminals.protocol import LIFETIME, SET_CREDENTIAL, new_id
-from terminals.life.provisioning import OPERATOR
 
 WHO = "bench"
 PASSWORD = "827164"

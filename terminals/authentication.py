@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db.models import Q
 
 from terminals import jose
-from terminals.life import keyroll
 from terminals.claims import AuthClaims, parse_auth
+from terminals.life import keyroll
 from terminals.models import Terminal
 from terminals.protocol import (
     BEARER_GRACE,

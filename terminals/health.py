@@ -8,8 +8,8 @@ from typing import Literal
 
 from django.db.models import Q
 
-from terminals.polling import seen
 from terminals.models import Terminal, TerminalStatus
+from terminals.polling import seen
 from terminals.polling.pacing import JITTER_S, WAIT_S, interval_of, interval_s
 
 MISSED = 3

@@ -10,10 +10,10 @@ from django.db.models import F
 from django.utils.translation import gettext_noop
 
 from terminals import delivery, inbox
-from terminals.polling import seen
 from terminals.headers import Telemetry
 from terminals.health import Health, health
 from terminals.models import Command, Terminal, TerminalAlert, TerminalStatus
+from terminals.polling import seen
 from terminals.protocol import OPEN
 
 State = Command.State

@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 from portal.models import Merchant
 from portal.templatetags.rekey import when
 from terminals import condition
-from terminals.polling import seen
 from terminals.health import Health, judge, newer
 from terminals.inventory import reported
 from terminals.models import Operator, Terminal
+from terminals.polling import seen
 
 State = Terminal.State
 UNPAIRED = frozenset({State.NEW, State.UNCONFIRMED})

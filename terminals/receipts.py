@@ -12,9 +12,9 @@ from django.utils import timezone
 
 from portal.audit import Tag, record
 from terminals import commands, jose, offline, sequence
-from terminals.keys import signer
 from terminals.alerts import raise_alert
 from terminals.claims import ReceiptClaims, parse_receipt
+from terminals.keys import signer
 from terminals.models import Command, CommandToken, Receipt, Terminal, TerminalAlert
 from terminals.protocol import (
     APPLIED,

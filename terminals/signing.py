@@ -18,9 +18,9 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from terminals import inbox, jose
-from terminals.keys import signer
 from terminals.alerts import raise_alert
 from terminals.commands import GUARDED, SERVED_IN_QUARANTINE
+from terminals.keys import signer
 from terminals.models import Command, Terminal, TerminalAlert
 from terminals.protocol import QUEUED, new_id
 

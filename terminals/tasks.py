@@ -5,8 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from terminals import delivery
-from terminals.life import lives
 from terminals.keys import revocation
+from terminals.life import lives
 from terminals.polling import seen
 
 

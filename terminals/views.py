@@ -18,9 +18,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from portal.accounts import owner_required
 from portal.models import Merchant, User
 from terminals import condition, overview, timeline
-from terminals.life import enrollment, pairing_codes, registry, stopping, swap
-from terminals.keys import issuer
 from terminals.forms import SWAP_REFUSALS, TAKEN, NewTerminalForm, StopForm, SwapForm, TerminalForm
+from terminals.keys import issuer
+from terminals.life import enrollment, pairing_codes, registry, stopping, swap
 from terminals.models import PairingCode, Terminal
 from terminals.protocol import PAIRING_LIFETIME
 

@@ -19,8 +19,8 @@ from django.views.decorators.http import require_POST
 
 from portal.admin_site import change_address
 from portal.kept import ReadOnly
-from terminals.life import bulk
 from terminals.keys import issuer
+from terminals.life import bulk
 from terminals.life.bulk_reading import LIST_MAX, BadList, Problem
 from terminals.models import EnrollmentBatch, Terminal
 

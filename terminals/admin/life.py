@@ -21,9 +21,9 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.admin_site import change_address
 from portal.templatetags.rekey import when
-from terminals.life import stopping, swap
 from terminals.admin.forms import ReasonForm
 from terminals.forms import SWAP_REFUSALS, SwapForm
+from terminals.life import stopping, swap
 from terminals.models import Terminal
 from terminals.protocol import is_id
 

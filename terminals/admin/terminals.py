@@ -21,10 +21,10 @@ from django.utils.translation import gettext_lazy as _
 from portal.kept import Kept
 from portal.templatetags.rekey import ago
 from terminals import overview
-from terminals.keys import issuer
-from terminals.life import keyring, pairing_codes
 from terminals.admin import condition, inspector, life
 from terminals.admin.condition import FirmwareForm, OpenedFilter, OverdueFilter
+from terminals.keys import issuer
+from terminals.life import keyring, pairing_codes
 from terminals.models import Operator, Terminal, TerminalModel
 
 HEALTH = {

@@ -10,9 +10,9 @@ from ninja import Router, Status
 
 from portal.network import address_block, client_address
 from terminals import schemas
-from terminals.life import enrollment, keyroll
 from terminals.api.doors import REFUSALS, caller, raw_body
 from terminals.claims import parse_confirm
+from terminals.life import enrollment, keyroll
 from terminals.protocol import ENROLL_MAX, KEYROLL_MAX, strict_json
 
 router = Router()

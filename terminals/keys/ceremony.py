@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from terminals import jose
-from terminals.keys import roots
 from terminals.claims import KeysetClaims, parse_keyset
+from terminals.keys import roots
 from terminals.keys.issuer import Request
 from terminals.protocol import KEYSET_MAX, ProtocolError, strict_json
 

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from portal.audit import Tag, record
 from terminals import jose
-from terminals.keys import roots
 from terminals.claims import IssuerKeyEntry, KeysetClaims, parse_keyset
+from terminals.keys import roots
 from terminals.keys.keyfiles import RESET_FILE, ROOT_FILE, SIGNING_FILE, free_name, load_or_make
 from terminals.models import IssuerKey, Keyset
 from terminals.protocol import FACTORY_RESET, KEYSET_MAX, KINDS, TOKEN_LIFETIME_MAX, TYP_KEYSET, ProtocolError
@@ -119,7 +119,9 @@ def content(published: Keyset) -> KeysetClaims:
 
 def standings() -> list[Standing]:
     """Every issuer key and where it stands, the one that took over last first; one query."""
-    keys = sorted(IssuerKey.objects.all(), key=lambda key: key.activated_at or key.not_before, reverse=True)
+    keys = sorted(
+        IssuerKey.objects.order_by("file"), key=lambda key: key.activated_at or key.not_before, reverse=True
+    )
     newest = max((key.last_version or 0 for key in keys), default=0)
     later: dict[Scope, datetime] = {}
     found = []

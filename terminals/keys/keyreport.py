@@ -11,8 +11,8 @@ from typing import Final
 from django.db.models import Count
 from django.utils import timezone
 
-from terminals.keys import issuer, roots
 from terminals.claims import KeysetClaims
+from terminals.keys import issuer, roots
 from terminals.models import Keyset, TerminalStatus
 
 # Rotation may wait for a quiet week, not for a month.

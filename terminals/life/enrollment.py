@@ -17,9 +17,9 @@ from portal.audit import Tag, record
 from portal.limits import give_back, shield, shielded, take
 from portal.secrets import keyed_digest
 from terminals import alerts, commands, jose, requests
+from terminals.claims import EnrollClaims, parse_enroll
 from terminals.keys import issuer
 from terminals.life import keyring, pairing_codes, swap
-from terminals.claims import EnrollClaims, parse_enroll
 from terminals.models import PairingCode, Terminal, TerminalAlert
 from terminals.protocol import ENROLL_MAX, PATH, SKEW, TYP_ENROLL, ProtocolError
 

@@ -14,8 +14,8 @@ from django.utils import timezone
 from portal.audit import Tag, record
 from portal.limits import take
 from terminals import commands, jose
-from terminals.life import keyring
 from terminals.claims import KeyrollClaims, PossessionClaims, parse_keyroll, parse_possession
+from terminals.life import keyring
 from terminals.models import Terminal
 from terminals.protocol import (
     ENROLL_LIFETIME_MAX,

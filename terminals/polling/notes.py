@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from portal.redis_pipe import Pipe, Refused, Unreachable, pack
 from terminals import commands
+from terminals.headers import parse_telemetry
 from terminals.polling import seen
 from terminals.polling.bearers import Caller
 from terminals.polling.clerk import Clerk
-from terminals.headers import parse_telemetry
 
 log = structlog.get_logger(__name__)
 FETCHED_EVERY_S = 0.3

@@ -22,15 +22,15 @@ from django.db import DatabaseError
 from portal.http import at_stop
 from portal.redis_pipe import Pipe, Unreachable
 from terminals import delivery
+from terminals.inbox import EMPTY, UNTRUSTED, Contents
 from terminals.polling.admission import Admission
 from terminals.polling.bearers import BearerCache, Caller, Pass
 from terminals.polling.clerk import Clerk, Overcrowded, Shared
-from terminals.inbox import EMPTY, UNTRUSTED, Contents
 from terminals.polling.notes import Notes
 from terminals.polling.pacing import CALM_S, FAST_S, RETRY_S, Crowd, Header, pace
-from terminals.protocol import TELEMETRY_MAX, TOKENS_PER_POLL, WAIT_MAX, ProtocolError
 from terminals.polling.reading import Reader
 from terminals.polling.wakeups import SILENCE_S, Held, Wakeups
+from terminals.protocol import TELEMETRY_MAX, TOKENS_PER_POLL, WAIT_MAX, ProtocolError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

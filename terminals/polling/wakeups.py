@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 
 from portal.redis_pipe import Pipe, Refused, Unreachable, pack
-from terminals.polling.bearers import BearerCache
 from terminals.inbox import EVICT, NEWS
+from terminals.polling.bearers import BearerCache
 
 log = structlog.get_logger(__name__)
 # The ends of waits are rounded up to this, and so many timers a second are enough for all of them.

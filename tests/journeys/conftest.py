@@ -22,7 +22,7 @@ FLAGS = [
 # One address and one phone walk here many times a minute.
 BUSY = "identify code support sign-in sms-per-phone sms-per-merchant sms-per-block sms-per-address "
 BUSY += "sms-overall sign-in-sms-per-phone tickets-per-phone user-code recoveries-per-terminal "
-BUSY += "offline-misses-per-terminal offline-answers-per-terminal"
+BUSY += "offline-misses-per-terminal offline-answers-per-terminal sms-per-source sms-from-sources"
 LIMITS = ",".join(f"{name}=10000/hour" for name in BUSY.split())
 STATIC = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 

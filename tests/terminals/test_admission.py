@@ -13,11 +13,11 @@ from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
 from terminals import authentication, inbox
+from terminals.authentication import Owner
+from terminals.models import Terminal
 from terminals.polling import admission, poll
 from terminals.polling.admission import Turnstile
-from terminals.authentication import Owner
 from terminals.polling.clerk import Clerk, Overcrowded, Shared
-from terminals.models import Terminal
 from tests.cast import PairedTill, pair_on_paper
 from tests.terminals.asgi import Answer, ask, run
 

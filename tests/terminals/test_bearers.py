@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from terminals.polling import bearers
 from terminals.authentication import CURRENT, Bearer, Owner
+from terminals.polling import bearers
 from terminals.polling.bearers import BearerCache, Pass
 
 NOW = time.time()

@@ -16,8 +16,8 @@ from django.utils import timezone, translation
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals.life import bulk, stopping
 from terminals.keys import issuer
+from terminals.life import bulk, stopping
 from terminals.life.bulk_reading import LINES_MAX, LIST_MAX, BadList
 from terminals.models import EnrollmentBatch, PairingCode, Terminal
 from tests.cast import FUMANLOU, make_model, make_other_merchant, make_store, make_terminal

@@ -177,4 +177,6 @@ class TestATerminal:
         mutant = terminal.BROKEN[rule]
         for target, other in mutant.patches:
             monkeypatch.setattr(target, other)
-        assert set(failed(tried(tmp_path, rule, mutant.parts))) - mutant.besides == {rule}
+        verdicts = tried(tmp_path, rule, mutant.parts)
+        blamed = [line(verdict) for verdict in verdicts if verdict.outcome == FAILED]
+        assert set(failed(verdicts)) - mutant.besides == {rule}, "\n".join(blamed)

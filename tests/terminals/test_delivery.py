@@ -13,8 +13,8 @@ from pytest_django.fixtures import Settings
 from portal.audit import Tag
 from portal.models import AuditEvent
 from terminals import commands, delivery, inbox, jose
-from terminals.keys import issuer, signer
 from terminals.claims import parse_command
+from terminals.keys import issuer, signer
 from terminals.models import Command, CommandToken, Terminal
 from terminals.protocol import LOCK, SET_CREDENTIAL, TYP_COMMAND
 from tests.cast import PairedTill, pair_on_paper, payload

@@ -12,11 +12,11 @@ from pytest_django.fixtures import Settings
 from portal.audit import Tag
 from portal.models import AuditEvent
 from terminals import jose, pairing
-from terminals.life import enrollment, pairing_codes
-from terminals.keys import issuer
-from terminals.polling import seen
 from terminals.headers import parse_telemetry
+from terminals.keys import issuer
+from terminals.life import enrollment, pairing_codes
 from terminals.models import Command, PairingCode, Terminal, TerminalAlert, TerminalStatus
+from terminals.polling import seen
 from terminals.protocol import TYP_KEYSET, ProtocolError
 from tests.cast import make_terminal
 from tests.portal.parallel import in_parallel

@@ -12,10 +12,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from terminals.life import provisioning
 from terminals.fleet import fleet, pairing, unit
 from terminals.fleet.unit import Unit
 from terminals.fleet.wire import Answer, Line, Unanswered, read
+from terminals.life import provisioning
 from terminals.models import Operator, Terminal
 from tests import stack
 

@@ -14,8 +14,8 @@ from django.conf import settings
 from portal.redis_pipe import Pipe, Receiver, Unreachable, pack
 from terminals import inbox
 from terminals.inbox import Item
-from terminals.protocol import new_id
 from terminals.polling.reading import ASK_GENERATION, Reader
+from terminals.protocol import new_id
 
 TILL = "trm_0123456789abcdef"
 

@@ -19,6 +19,7 @@ from terminals import checks, jose
 from terminals.keys import ceremony, issuer, keyfiles, keyreport, roots
 from terminals.models import IssuerKey, Keyset, TerminalStatus
 from tests.cast import pair_on_paper
+from tests.terminals.keys import standing
 
 pytestmark = pytest.mark.django_db
 PASSPHRASE = "seven boats in the harbour"
@@ -207,7 +208,7 @@ class TestTheRootElsewhere:
     def test_a_stolen_key_stops_at_once_and_terminals_are_told_later(
         self, host: Path, vault: Path, passphrase: Path
     ) -> None:
-        stolen = next(one.key for one in issuer.standings() if one.state == "current")
+        stolen = standing("current")
         with pytest.raises(CommandError, match="--request"):
             run("revoke", stolen.file, "--dir", host)
         stolen.refresh_from_db()
@@ -261,7 +262,7 @@ class TestTheRootHere:
         settings.REKEY_ISSUER_KEY_FILE = ""
         for _ in range(2):
             run("rotate", "--dir", issuer_keys)
-        ahead = next(one.key for one in issuer.standings() if one.state == "next")
+        ahead = standing("next")
         assert ahead.kid in run("switch", "--dir", issuer_keys)
         with pytest.raises(CommandError, match="no key is published ahead"):
             run("switch", "--dir", issuer_keys)

@@ -14,8 +14,8 @@ from pytest_django.fixtures import Settings
 
 from terminals import checks
 from terminals.keys import issuer, keyfiles
-from terminals.models import IssuerKey, Keyset, Terminal
 from terminals.life.pairing_codes import alive
+from terminals.models import IssuerKey, Keyset, Terminal
 from tests.cast import make_terminal
 from tests.portal.parallel import in_parallel
 from tests.terminals.units import Unit

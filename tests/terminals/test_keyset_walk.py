@@ -20,6 +20,7 @@ from terminals.models import Command, Terminal, TerminalStatus
 from terminals.protocol import PATH, TYP_COMMAND, UNLOCK
 from terminals.simulator.transport import Answer, Connection, _Raw, _understood
 from tests.cast import make_terminal
+from tests.terminals.keys import standing
 from tests.terminals.machines import Machine
 
 pytestmark = pytest.mark.django_db
@@ -186,7 +187,7 @@ def test_a_terminal_that_follows_is_served_by_the_new_key_without_a_flag_day(ope
 
 def test_in_an_emergency_the_command_under_way_is_signed_anew_and_the_old_token_refused(opened: Shop) -> None:
     opened.at(-timedelta(days=1))
-    stolen = next(one.key for one in issuer.standings() if one.state == "current")
+    stolen = standing("current")
     command = opened.unlock()
     old_token = command.token
     assert revocation.revoke(stolen.kid) == 1
@@ -200,7 +201,7 @@ def test_in_an_emergency_the_command_under_way_is_signed_anew_and_the_old_token_
 
 def test_a_thief_of_the_signing_key_gets_nothing_done_once_the_terminal_has_looked(opened: Shop) -> None:
     opened.at(timedelta())
-    stolen = next(one.key for one in issuer.standings() if one.state == "current")
+    stolen = standing("current")
     loot = keyfiles.load(opened.folder / stolen.file)
     real = jose._strict(jose.unb64u(opened.unlock().token.split(".")[1]))
     forged = jose.sign(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from terminals.polling import pacing
 from terminals.headers import parse_dictionary
+from terminals.polling import pacing
 from terminals.polling.pacing import BURST, GAP_S, Crowd, Meter, interval_of, pace
 
 

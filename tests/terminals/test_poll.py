@@ -20,11 +20,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from terminals import delivery, inbox
-from terminals.life import keyring
-from terminals.polling import poll, seen
 from terminals.headers import parse_dictionary
 from terminals.health import health
+from terminals.life import keyring
 from terminals.models import Command, Terminal, TerminalStatus
+from terminals.polling import poll, seen
 from tests.cast import PairedTill, make_terminal, pair_on_paper
 from tests.terminals.asgi import Answer, ask, poll_once, run
 from tests.terminals.work import delivered, fresh, reset

@@ -14,9 +14,9 @@ from django.db import connection
 from django.utils import timezone
 
 from terminals import commands, delivery, inbox, receipts
-from terminals.keys import issuer
 from terminals.claims import parse_keyset
 from terminals.jose import verify_self_vouched
+from terminals.keys import issuer
 from terminals.models import Command, CommandToken, TerminalAlert, TerminalStatus
 from terminals.protocol import SET_CREDENTIAL, TYP_KEYSET
 from terminals.simulator.store import Store

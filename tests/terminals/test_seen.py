@@ -11,9 +11,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from terminals.polling import seen
 from terminals.headers import Telemetry
 from terminals.models import Terminal, TerminalStatus
+from terminals.polling import seen
 from terminals.polling.seen import Seen
 from tests.cast import make_terminal
 

@@ -17,9 +17,9 @@ from pytest_django.fixtures import Settings
 
 from portal.secrets import pepper
 from terminals import jose, ocra, pairing
-from terminals.keys import issuer
 from terminals.claims import parse_sealed
 from terminals.headers import parse_telemetry
+from terminals.keys import issuer
 from terminals.keys.keyfiles import SIGNING_FILE
 from terminals.models import Command, CommandToken, PairingCode, Terminal
 from terminals.protocol import ProtocolError, strict_json

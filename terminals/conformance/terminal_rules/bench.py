@@ -76,6 +76,7 @@ class TerminalBench:
     skews: int = 0
     strangers: int = 0
     wiped: bool = False
+    drawn: set[str] = field(default_factory=set)
 
     @property
     def qr(self) -> str:
@@ -127,7 +128,9 @@ class TerminalBench:
         while True:
             drawn = f"{secrets.randbelow(500_000) + 400_000}"
             steps = [abs(int(one) - int(two)) for one, two in itertools.pairwise(drawn)]
-            if len(set(drawn)) >= 5 and min(steps) > 1 and int(drawn[-2:]) > 40 and drawn != self.password:
+            plain = len(set(drawn)) < 5 or min(steps) <= 1 or int(drawn[-2:]) <= 40
+            if not plain and drawn not in self.drawn:
+                self.drawn.add(drawn)
                 return drawn
 
     def token(self, key: Jwk | None = None, **changes: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from terminals.life import bulk
 from terminals.keys import issuer
+from terminals.life import bulk
 from terminals.life.bulk_reading import BadList
 from terminals.models import EnrollmentBatch
 

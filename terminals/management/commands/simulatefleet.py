@@ -16,13 +16,13 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections, connection
 
-from terminals.life import provisioning
 from terminals.commands import CannotIssue
 from terminals.fleet import fleet, pairing, unit
 from terminals.fleet.figures import Figures
 from terminals.fleet.shared import Shared, Untrusted
 from terminals.fleet.unit import Unit
 from terminals.fleet.wire import Server, Unanswered
+from terminals.life import provisioning
 from terminals.protocol import WAIT_MAX
 
 MEMORY = "fleet.jsonl"
