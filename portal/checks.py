@@ -14,7 +14,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 TAG = "rekey"
 ROLES = ("web", "poll", "worker", "beat", "manage")
-GATEWAYS = ("console", "twilio")
+GATEWAYS = {
+    "SMS_GATEWAY": ("console", "twilio"),
+    "VOICE_GATEWAY": ("off", "console", "twilio"),
+    "MAIL_GATEWAY": ("off", "file", "smtp"),
+}
+FOR_SHOW = {"SMS_GATEWAY": "console", "VOICE_GATEWAY": "console", "MAIL_GATEWAY": "file"}
 TWILIO_NEEDS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "TWILIO_CALLBACK_ORIGIN")
 SECRET_KEY_LENGTH = 50
 KEY_BYTES = 32
@@ -56,10 +61,14 @@ def attempts_outlive_requests(**_: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def codes_are_not_printed(**_: Any) -> list[CheckMessage]:
-    """E002: the console gateway shows codes to whoever reads its output."""
-    if settings.SMS_GATEWAY == "console" and not for_show():
-        return [Error("SMS_GATEWAY=console shows codes; it is for the demo only.", id="rekey.E002")]
-    return []
+    """E002: the gateways of the demo show codes to whoever reads their output."""
+    if for_show():
+        return []
+    return [
+        Error(f"{name}={value} shows codes; it is for the demo only.", id="rekey.E002")
+        for name, value in FOR_SHOW.items()
+        if getattr(settings, name) == value
+    ]
 
 
 @register(TAG)
@@ -99,8 +108,11 @@ def names_are_known(**_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.REKEY_ROLE not in ROLES:
         found.append(Error(f"REKEY_ROLE must be one of {', '.join(ROLES)}.", id="rekey.E008"))
-    if settings.SMS_GATEWAY not in GATEWAYS:
-        found.append(Error(f"SMS_GATEWAY must be one of {', '.join(GATEWAYS)}.", id="rekey.E009"))
+    found += [
+        Error(f"{name} must be one of {', '.join(known)}.", id="rekey.E009")
+        for name, known in GATEWAYS.items()
+        if getattr(settings, name) not in known
+    ]
     return found
 
 
@@ -111,6 +123,19 @@ def twilio_is_complete(**_: Any) -> list[CheckMessage]:
     if settings.SMS_GATEWAY == "twilio" and missing:
         return [Error(f"SMS_GATEWAY=twilio also needs {', '.join(missing)}.", id="rekey.E010")]
     return []
+
+
+@register(TAG)
+def calls_and_mails_come_from_somewhere(**_: Any) -> list[CheckMessage]:
+    """E030, E031: a number that can call, and an address that mail servers take."""
+    found: list[CheckMessage] = []
+    caller = (*TWILIO_NEEDS[:2], "TWILIO_VOICE_FROM", "TWILIO_CALLBACK_ORIGIN")
+    missing = [name for name in caller if not getattr(settings, name)]
+    if settings.VOICE_GATEWAY == "twilio" and missing:
+        found.append(Error(f"VOICE_GATEWAY=twilio also needs {', '.join(missing)}.", id="rekey.E030"))
+    if settings.MAIL_GATEWAY == "smtp" and settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
+        found.append(Error("MAIL_GATEWAY=smtp also needs MAIL_FROM.", id="rekey.E031"))
+    return found
 
 
 @register(TAG)

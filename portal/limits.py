@@ -40,6 +40,8 @@ GUARDS = {
     "text-money-overall": "300000/day",
     "sms-per-source": "5/day",
     "sms-from-sources": "300/hour",
+    "mail-per-mailbox": "10/day",
+    "mail-overall": "600/hour",
     "sign-in-sms-per-phone": "20/day",
     "password-per-account": "60/hour",
     "password-per-account-and-address": "10/hour",
@@ -53,12 +55,15 @@ GUARDS = {
     "wrong-codes-per-phone": "50/30 day",
     "wrong-codes-overall": "10000/day",
     "alarms-per-kind": "1/day",
+    "puzzle-answers": "1/day",
 }
 # Counted day by day and summed over their length, so that no border between windows helps.
 SLIDING = frozenset({"wrong-codes-per-phone"})
 # Counted in Redis per address block; when Redis is away, in this process at a quarter of the rate.
 SHIELDS = {
     "identify": "10/hour",
+    "starts-without-puzzle": "3/hour",
+    "starts-by-waiting": "6/hour",
     "user-code": "20/hour",
     "code": "60/hour",
     "sign-in": "30/hour",

@@ -64,3 +64,9 @@ def mask_phone(phone: str) -> str:
     if phone.startswith("+86") and len(phone) == 14:
         return f"{phone[3:6]}****{phone[-4:]}"
     return f"{phone[:3]}****{phone[-4:]}"
+
+
+def mask_email(address: str) -> str:
+    """`w****@example.com`: the first letter and the domain."""
+    name, at, domain = address.rpartition("@")
+    return f"{name[:1]}****@{domain}" if at else ""

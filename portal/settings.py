@@ -217,6 +217,20 @@ TWILIO_FROM = env.str("TWILIO_FROM", default="")
 TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
 TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
 TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
+# Calls that speak a code; "off" offers none. Twilio's needs a number that can call.
+VOICE_GATEWAY = env.str("VOICE_GATEWAY", default="console" if REKEY_DEMO else "off")
+TWILIO_VOICE_FROM = env.str("TWILIO_VOICE_FROM", default="")
+
+# ── e-mail ──────────────────────────────────────────────────────────────────────────────────────────────────
+MAIL_GATEWAY = env.str("MAIL_GATEWAY", default="file" if REKEY_DEMO else "off")
+MAIL_FOLDER = Path(env.str("MAIL_FOLDER", default=str(REKEY_VAR / "mail")))
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("MAIL_FROM", default="rekey@localhost")
+EMAIL_HOST = env.str("EMAIL_HOST", default="localhost")
+EMAIL_PORT = env.int("EMAIL_PORT", default=587)
+EMAIL_HOST_USER = env.str("EMAIL_HOST_USER", default="")
+EMAIL_HOST_PASSWORD = secret("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=True)
+EMAIL_TIMEOUT = 10
 
 # Dial codes that texts may go to besides 86, with a cap each: "852=50" is fifty a day; "86=0" shuts ours.
 REKEY_DIAL_CODES = env.dict("REKEY_DIAL_CODES", default={})
@@ -227,6 +241,9 @@ REKEY_TEXT_PRICES = env.dict("REKEY_TEXT_PRICES", default={})
 REKEY_METRICS_FROM = [
     ip_network(network) for network in env.list("REKEY_METRICS_FROM", default=["127.0.0.1/32", "::1/128"])
 ]
+
+# How hard the puzzle is that a browser solves before a fourth text in an hour: zero bits; 0 sets none.
+REKEY_PUZZLE_BITS = env.int("REKEY_PUZZLE_BITS", default=15)
 
 # ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ──────────
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})

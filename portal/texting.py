@@ -1,4 +1,4 @@
-"""Whether one more text may be asked for: the one place that spends the limits on recovery texts (T15)."""
+"""Whether one more code may be asked for: the one place that spends the limits on recovery codes (T15)."""
 
 from __future__ import annotations
 
@@ -8,30 +8,34 @@ from django.utils import timezone
 
 from portal import conversion, dialling, spending
 from portal.limits import take
-from portal.models import Merchant
+from portal.models import Channel, Merchant
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who asks for a text, from where, and for whom; without a merchant it is a stranger's.
+    """Who asks for a code, from where, and for whom; without a merchant it is a stranger's.
 
-    `source` names a terminal or a browser that proved itself for this merchant; empty for everybody else.
+    `phone` is where it goes: for the channel e-mail an address. `source` names a terminal or a browser that
+    proved itself for this merchant; empty for everybody else.
     """
 
     phone: str
     block: str
     merchant: Merchant | None
     source: str = ""
+    channel: str = Channel.SMS
 
 
 def refusal(ask: Ask) -> str:
-    """Spend the limits on texts; the name of the one that stands against it, or "" when it may go out.
+    """Spend the limits on texts, calls and mails; the name of the one that stands against it, or "" for none.
 
     Strangers spend the address's share like everybody, or it would tell afterwards who was known.
     """
     address = take("sms-per-address", ask.block)
     if ask.merchant is None:
         return "stranger"
+    if ask.channel == Channel.EMAIL:
+        return _first_spent(("mail-per-mailbox", ask.phone), ("mail-overall", ""))
     if not dialling.is_open(ask.phone):
         return dialling.PER_DIAL_CODE
     if ask.source:

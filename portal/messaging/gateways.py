@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,6 +19,24 @@ class Action(StrEnum):
     UNKNOWN = "unknown"  # it may have gone out; once more with the same code, then leave it
     MARK_NUMBER = "mark_number"  # this number cannot be reached; offer another way
     STOP = "stop"  # once more would fail the same way
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What a gateway is handed: whom to reach, the words, and what they were made of.
+
+    A provider with registered templates takes `template`, `locale` and `values` in place of the text, and one
+    whose reports come in heaps gets `reference` back in them. No part that tells something is in its repr.
+    """
+
+    to: str = field(repr=False)
+    text: str = field(repr=False)
+    template: str = ""
+    locale: str = "en"
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    subject: str = ""
+    callback_url: str = field(default="", repr=False)
+    reference: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +61,12 @@ class GatewayError(Exception):
 
 
 class Gateway(Protocol):
-    """Something that can carry a text to a phone."""
+    """Something that can carry words to a person by one channel."""
 
     name: str
 
-    def send(self, to: str, text: str, callback_url: str) -> Accepted:
-        """Hand one text to an E.164 number; `callback_url` may be empty. Raises GatewayError."""
+    def send(self, parcel: Parcel) -> Accepted:
+        """Hand over one parcel, once. Raises GatewayError."""
         ...
 
 
@@ -67,6 +86,9 @@ MEANINGS: dict[str, tuple[Action, str | Promise]] = {
     "30006": (Action.MARK_NUMBER, LANDLINE),
     "30007": (Action.STOP, _("The carrier filtered the message.")),
     "30008": (Action.RETRY, _("The carrier could not deliver it and does not say why.")),
+    "busy": (Action.RETRY, _("The line was busy.")),
+    "no-answer": (Action.RETRY, _("Nobody answered the call.")),
+    "mailbox": (Action.MARK_NUMBER, _("There is no such mailbox.")),
     "unreachable": (Action.RETRY, _("The provider could not be reached.")),
     "timeout": (Action.UNKNOWN, _("The provider did not answer in time; the text may still arrive.")),
     "server": (Action.UNKNOWN, _("The provider had a fault; the text may still arrive.")),

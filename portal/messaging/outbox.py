@@ -12,24 +12,20 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from portal import spending
 from portal.audit import Tag, record
 from portal.celery import nudge
 from portal.codes import derive_code
-from portal.messaging.gateways import Action, Gateway, GatewayError, error_for
-from portal.messaging.templates import render
-from portal.models import Challenge, Message, phone_digest
+from portal.messaging.carriers import gateway, name_of
+from portal.messaging.gateways import Action, GatewayError, Parcel, error_for
+from portal.messaging.templates import render, speak, subject_of, write_mail
+from portal.models import Challenge, Channel, Message, phone_digest
 from portal.secrets import pepper
 
 log = structlog.get_logger(__name__)
 State = Message.State
 TASK = "portal.tasks.send_message"
-GATEWAYS = {
-    "console": "portal.messaging.console.ConsoleGateway",
-    "twilio": "portal.messaging.twilio.TwilioGateway",
-}
 # A code that waited longer than this is not sent any more; a notice may wait an hour.
 FRESH = timedelta(seconds=60)
 NOTICE_FRESH = timedelta(hours=1)
@@ -49,31 +45,30 @@ RANK = {
     State.UNDELIVERED: 4,
     State.FAILED: 4,
 }
+LAST = RANK[State.DELIVERED]
 REPORTED = {name.value: name for name in (State.SENT, State.DELIVERED, State.UNDELIVERED, State.FAILED)}
-
-
-def gateway() -> Gateway:
-    """The configured gateway, made anew so that no process keeps another's connections."""
-    made: Gateway = import_string(GATEWAYS[settings.SMS_GATEWAY])()
-    return made
 
 
 def queue_message(
     template: str,
-    phone: str,
+    to: str,
     locale: str,
     *,
+    channel: str = Channel.SMS,
     challenge: Challenge | None = None,
     facts: dict[str, Any] | None = None,
     known_source: bool = False,
 ) -> Message:
     """Store a message and, once the transaction commits, ask a worker to send it.
 
-    `facts` are the template's values; they are stored as they are, so no names and no secrets.
+    `to` is an E.164 number, or for the channel e-mail an address; every template can be mailed, a call only
+    carries codes. `facts` are the template's values; they are stored as they are, so no names and no secrets.
     """
     message = Message.objects.create(
         template=template,
-        phone=phone,
+        channel=channel,
+        phone="" if channel == Channel.EMAIL else to,
+        email=to if channel == Channel.EMAIL else "",
         locale=locale,
         challenge=challenge,
         facts=facts or {},
@@ -110,21 +105,25 @@ def deliver(message_id: str) -> bool:
     if why := spending.pay(message):
         _refused(message, error_for(why), "")
         return False
-    carrier = gateway()
+    carrier = gateway(message.channel, name_of(message.channel))
     try:
-        accepted = carrier.send(message.phone, text_of(message), callback_url(message))
+        accepted = carrier.send(parcel_of(message))
     except GatewayError as error:
         _refused(message, error, carrier.name)
         return False
     _settle(message_id, State.ACCEPTED, error="", gateway=carrier.name)
     # A report may have been faster than our own note; the id is kept all the same.
-    Message.objects.filter(id=message_id).update(provider_id=accepted.provider_id, gateway=carrier.name)
+    Message.objects.filter(id=message_id).update(
+        provider_id=accepted.provider_id, gateway=carrier.name, accepted_at=timezone.now()
+    )
     return True
 
 
 def _settle(message_id: str, state: Message.State, **facts: Any) -> bool:
-    sending = Message.objects.filter(id=message_id, state=State.SENDING)
-    return sending.update(state=state, updated_at=timezone.now(), **facts) == 1
+    sending, now = Message.objects.filter(id=message_id, state=State.SENDING), timezone.now()
+    if state in (State.FAILED, State.UNKNOWN):
+        facts["settled_at"] = now
+    return sending.update(state=state, updated_at=now, **facts) == 1
 
 
 def _refused(message: Message, error: GatewayError, carrier: str) -> None:
@@ -139,7 +138,7 @@ def _refused(message: Message, error: GatewayError, carrier: str) -> None:
 def note_trouble(message: Message, error: GatewayError) -> None:
     """Put a text that will not arrive on record: under its phone's digest when the number is to blame."""
     if error.action is Action.MARK_NUMBER:
-        record(Tag.PHONE_UNREACHABLE, actor="system", subject=phone_subject(message.phone), error=error.code)
+        record(Tag.PHONE_UNREACHABLE, actor="system", subject=phone_subject(message.to), error=error.code)
     else:
         record(Tag.SMS_REFUSED, actor="system", subject=f"message:{message.id}", error=error.code)
 
@@ -149,11 +148,29 @@ def phone_subject(phone: str) -> str:
     return f"phone:{phone_digest(phone)[:32]}"
 
 
-def text_of(message: Message) -> str:
-    """The text to send. The code is derived here, in the worker, and nowhere kept."""
-    values = dict(message.facts)
+def parcel_of(message: Message) -> Parcel:
+    """What to hand over. The code is derived here, in the worker, and nowhere kept."""
+    values = {name: str(value) for name, value in message.facts.items()}
     if message.challenge is not None:
-        values["code"] = derive_code(pepper(), message.challenge.id, message.challenge.purpose)
+        values["code"] = derive_code(pepper(), message.challenge.seed, message.challenge.purpose)
+    return Parcel(
+        to=message.to,
+        text=_words(message, values),
+        template=message.template,
+        locale=message.locale,
+        values=values,
+        subject=subject_of(message.template, message.locale),
+        callback_url=callback_url(message),
+        reference=message.callback_key,
+    )
+
+
+def _words(message: Message, values: dict[str, str]) -> str:
+    if message.channel == Channel.VOICE:
+        return speak(message.locale, values["code"])
+    if message.channel == Channel.EMAIL:
+        told = {name: value for name, value in values.items() if name != "hotline"}
+        return write_mail(message.template, message.locale, settings.REKEY_HOTLINE, **told)
     return render(message.template, message.locale, **values)
 
 
@@ -178,8 +195,10 @@ def note_report(callback_key: str, provider_id: str, status: str, error_code: st
         return False
     behind = [name for name, rank in RANK.items() if rank < RANK[state]]
     mine = Message.objects.filter(callback_key=callback_key, provider_id__in=("", provider_id))
+    now = timezone.now()
+    facts = {"settled_at": now} if RANK[state] == LAST else {}
     changed = mine.filter(state__in=behind).update(
-        state=state, error=error_code, provider_id=provider_id, updated_at=timezone.now()
+        state=state, error=error_code, provider_id=provider_id, updated_at=now, **facts
     )
     if changed == 1 and error_code:
         note_trouble(mine.get(), error_for(error_code))
@@ -193,10 +212,10 @@ def sweep(now: datetime) -> int:
     lost.filter(challenge__isnull=True, tries__lt=TRIES).update(
         state=State.QUEUED, error="lost", updated_at=now
     )
-    settled = lost.update(state=State.UNKNOWN, error="lost", updated_at=now)
+    settled = lost.update(state=State.UNKNOWN, error="lost", updated_at=now, settled_at=now)
     old = Message.objects.filter(_stale(now), state=State.QUEUED).values_list("id", flat=True)[:BATCH]
     settled += Message.objects.filter(id__in=list(old), state=State.QUEUED).update(
-        state=State.FAILED, error="stale", updated_at=now
+        state=State.FAILED, error="stale", updated_at=now, settled_at=now
     )
     waiting = Message.objects.filter(_ready(now), created_at__lt=now - timedelta(seconds=2))
     for message_id in waiting.values_list("id", flat=True)[:BATCH]:

@@ -1,4 +1,4 @@
-"""What Twilio reports about a text, and whether it is really Twilio who says so."""
+"""What Twilio reports about a text or a call, and whether it is really Twilio who says so."""
 
 from __future__ import annotations
 
@@ -10,13 +10,22 @@ from django.conf import settings
 from twilio.request_validator import HMAC_SHA1, RequestValidator, get_signature_algorithm
 
 MESSAGE_SID = re.compile(r"(SM|MM)[0-9a-f]{32}")
+CALL_SID = re.compile(r"CA[0-9a-f]{32}")
 FIELD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,39}")
 ERROR_CODE = re.compile(r"[0-9]{1,6}")
+# What became of a call, as the state of a message and the reason.
+CALLS = {
+    "completed": ("delivered", ""),
+    "busy": ("undelivered", "busy"),
+    "no-answer": ("undelivered", "no-answer"),
+    "canceled": ("undelivered", "no-answer"),
+    "failed": ("undelivered", "30008"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What Twilio says has become of one message."""
+    """What is said to have become of one message, in the words of its states."""
 
     provider_id: str
     status: str
@@ -37,10 +46,23 @@ def read_report(
         return None
     if get_signature_algorithm(algorithm_header) != HMAC_SHA1 or not _signed(url, plain, signature):
         return None
+    if plain.get("AccountSid") != settings.TWILIO_ACCOUNT_SID:
+        return None
+    return _of_a_call(plain) if "CallSid" in plain else _of_a_text(plain)
+
+
+def _of_a_text(plain: dict[str, str]) -> Report | None:
     provider_id, error = plain.get("MessageSid", ""), plain.get("ErrorCode", "")
-    if plain.get("AccountSid") != settings.TWILIO_ACCOUNT_SID or not MESSAGE_SID.fullmatch(provider_id):
+    if not MESSAGE_SID.fullmatch(provider_id):
         return None
     return Report(provider_id, plain.get("MessageStatus", ""), error if ERROR_CODE.fullmatch(error) else "")
+
+
+def _of_a_call(plain: dict[str, str]) -> Report | None:
+    if not CALL_SID.fullmatch(plain["CallSid"]):
+        return None
+    status = plain.get("CallStatus", "")
+    return Report(plain["CallSid"], *CALLS.get(status, (status, "")))
 
 
 def _signed(url: str, fields: dict[str, str], signature: str) -> bool:

@@ -1,4 +1,4 @@
-"""The texts themselves: one UCS-2 segment each, no link, no name."""
+"""The words themselves: texts of one UCS-2 segment each, calls and mails; no link, no name."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ TEXTS = {
         "zh-hans": "登录验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Sign-in code {code}, valid 10 min. Tell nobody, not even support.",
     },
+    "factor-added": {
+        "zh-hans": "您的 Rekey 账户新增了一种登录方式。不是您加的？打 {hotline}",
+        "en": "Your Rekey account has a new way to sign in. Not you? {hotline}",
+    },
+    "factor-removed": {
+        "zh-hans": "您的 Rekey 账户少了一种登录方式。不是您删的？打 {hotline}",
+        "en": "A way to sign in to Rekey was removed. Not you? {hotline}",
+    },
     "choosing": {
         "zh-hans": "终端 {terminal} 正请操作员 {operator} 设新密码。不是您要的？打 {hotline}",
         "en": "Till {terminal}: operator {operator} sets a password. Not you? {hotline}",
@@ -27,6 +35,14 @@ TEXTS = {
         "zh-hans": "终端 {terminal} 操作员 {operator} 的密码已更换。不是您要的？打 {hotline}",
         "en": "Password changed: operator {operator}, till {terminal}. Not you? {hotline}",
     },
+    "paper-made": {
+        "zh-hans": "新的恢复码卡已制成，旧卡作废。不是您？打 {hotline}",
+        "en": "New recovery codes were made; the old are void. Not you? {hotline}",
+    },
+    "paper-used": {
+        "zh-hans": "刚用掉一个纸上恢复码，还剩 {left} 个。不是您？打 {hotline}",
+        "en": "A paper recovery code was used; {left} left. Not you? {hotline}",
+    },
 }
 
 
@@ -34,3 +50,40 @@ def render(template: str, locale: str, **values: Any) -> str:
     """The text of a template in a locale; English for locales that have none of their own."""
     texts = TEXTS[template]
     return texts.get(locale, texts["en"]).format(**values)
+
+
+# What a call says, whatever the code is for; the digits are spoken one by one.
+CALL = {
+    "zh-hans": "您的验证码是：{digits}。十分钟内有效。谁问都别说，客服也不会问。",
+    "en": "Your code is: {digits}. It is valid for ten minutes. Tell nobody. Support never asks for it.",
+}
+COMMA = {"zh-hans": "，", "en": ", "}
+
+
+def speak(locale: str, code: str) -> str:
+    """What a call says to carry a code."""
+    known = locale if locale in CALL else "en"
+    return CALL[known].format(digits=COMMA[known].join(code))
+
+
+SUBJECTS = {
+    "code": {"zh-hans": "您的验证码", "en": "Your code"},
+    "sign-in": {"zh-hans": "您的登录验证码", "en": "Your sign-in code"},
+}
+NOTICE = {"zh-hans": "关于您终端的通知", "en": "About your tills"}
+CLOSING = {
+    "zh-hans": "这封信由系统发出，没有链接，也不能回复。不是您要的？打 {hotline}",
+    "en": "Sent by a machine, without any link; replies are not read. Not you? Call {hotline}",
+}
+
+
+def subject_of(template: str, locale: str) -> str:
+    """The subject of a mail; every template has one."""
+    subjects = SUBJECTS.get(template, NOTICE)
+    return subjects.get(locale, subjects["en"])
+
+
+def write_mail(template: str, locale: str, hotline: str, **values: Any) -> str:
+    """The body of a mail: the words of the text, and how to tell that it is from us."""
+    closing = CLOSING.get(locale, CLOSING["en"]).format(hotline=hotline)
+    return f"{render(template, locale, hotline=hotline, **values)}\n\n{closing}\n"

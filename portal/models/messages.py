@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal.fields import EncryptedTextField
 from portal.models.merchants import new_public_id
-from portal.secrets import mask_phone
+from portal.secrets import mask_email, mask_phone
 
 
 class Channel(models.TextChoices):
@@ -22,8 +22,8 @@ class Channel(models.TextChoices):
 class Challenge(models.Model):
     """A code that somebody has to type back: counters only, for the code itself is derived, never stored.
 
-    `subject` binds it to one request ("recovery:rec_…", "login:42"). A decoy has no phone and can never be
-    met, but spends attempts and sends like any other (design D7, D8).
+    `subject` binds it to one request ("recovery:rec_…", "login:42"). A decoy leads nowhere and can never be
+    met, but spends attempts and sends like any other (design D7, D8). It goes to `phone` or to `email`.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
@@ -31,6 +31,9 @@ class Challenge(models.Model):
     channel = models.CharField(max_length=8, choices=Channel.choices, default=Channel.SMS)
     subject = models.CharField(max_length=64, db_index=True)
     phone = EncryptedTextField(blank=True, default="")
+    email = EncryptedTextField(blank=True, default="")
+    # Counts up when another gateway takes over: from then on the code before it is worth nothing.
+    generation = models.PositiveSmallIntegerField(default=0)
     attempts = models.PositiveSmallIntegerField(default=0)
     sends = models.PositiveSmallIntegerField(default=0)
     last_sent_at = models.DateTimeField(null=True, blank=True)
@@ -44,6 +47,16 @@ class Challenge(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.id}"
+
+    @property
+    def to(self) -> str:
+        """Where its code goes: an E.164 number or an e-mail address; empty for a decoy."""
+        return self.phone or self.email
+
+    @property
+    def seed(self) -> str:
+        """What its code is derived from, besides the pepper and the purpose."""
+        return f"{self.id}.{self.generation}" if self.generation else self.id
 
 
 class Message(models.Model):
@@ -63,7 +76,8 @@ class Message(models.Model):
     template = models.CharField(_("template"), max_length=32)
     channel = models.CharField(_("channel"), max_length=8, choices=Channel.choices, default=Channel.SMS)
     locale = models.CharField(_("language"), max_length=10, default="zh-hans")
-    phone = EncryptedTextField(_("phone"))
+    phone = EncryptedTextField(_("phone"), blank=True, default="")
+    email = EncryptedTextField(_("e-mail"), blank=True, default="")
     challenge = models.ForeignKey(
         Challenge, null=True, blank=True, on_delete=models.CASCADE, related_name="messages"
     )
@@ -83,19 +97,29 @@ class Message(models.Model):
     # strangers.
     known_source = models.BooleanField(default=False, editable=False)
     tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    # Of the challenge's code that it carries.
+    generation = models.PositiveSmallIntegerField(default=0, editable=False)
     claimed_at = models.DateTimeField(null=True, blank=True)
+    accepted_at = models.DateTimeField(_("accepted"), null=True, blank=True)
+    # When its last word was known, from the provider or from ourselves.
+    settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:
-        verbose_name = _("text message")
-        verbose_name_plural = _("text messages")
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
         ordering = ["-created_at"]
 
     def __str__(self) -> str:
         return f"{self.template} {self.masked_phone}"
 
     @property
+    def to(self) -> str:
+        """An E.164 number or an e-mail address."""
+        return self.phone or self.email
+
+    @property
     def masked_phone(self) -> str:
-        """Where it went, with the middle hidden."""
-        return mask_phone(self.phone)
+        """Where it went, phone or e-mail address, with the middle hidden."""
+        return mask_phone(self.phone) or mask_email(self.email)

@@ -1,4 +1,4 @@
-"""A stand-in for Twilio's Messages API on loopback, strict about what its public reference asks for."""
+"""A stand-in for Twilio's Messages and Calls on loopback, strict about what its public reference asks for."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ TOKEN = "f" * 32
 SENDER = "+15005550006"
 E164 = re.compile(r"\+[1-9][0-9]{7,14}")
 LANDLINE = re.compile(r"\+86(?!1[3-9])[0-9]+")
-REQUIRED = (("To", 21604), ("From", 21603), ("Body", 21602))
+REQUIRED = {
+    "Messages": (("To", 21604), ("From", 21603), ("Body", 21602)),
+    "Calls": (("To", 21201), ("From", 21213), ("Twiml", 21205)),
+}
 
 
 @dataclass(slots=True)
@@ -70,7 +73,7 @@ class TwilioStandIn:
 
 
 class MessagesHandler(BaseHTTPRequestHandler):
-    """POST /2010-04-01/Accounts/{sid}/Messages.json"""
+    """POST /2010-04-01/Accounts/{sid}/Messages.json, and the same for Calls."""
 
     standin: ClassVar[TwilioStandIn]
 
@@ -81,7 +84,7 @@ class MessagesHandler(BaseHTTPRequestHandler):
         """Judge one request the way the public API does."""
         self.standin.requests += 1
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        if self.path != f"/2010-04-01/Accounts/{SID}/Messages.json":
+        if self.path not in {f"/2010-04-01/Accounts/{SID}/{kind}.json" for kind in REQUIRED}:
             self.refuse(404, 20404)
         elif (
             self.headers.get("Authorization")
@@ -94,15 +97,20 @@ class MessagesHandler(BaseHTTPRequestHandler):
             fields = parse_qs(body.decode(), keep_blank_values=True, strict_parsing=True)
             self.judge({name: values[0] for name, values in fields.items()})
 
+    @property
+    def kind(self) -> str:
+        """Messages or Calls."""
+        return self.path.rpartition("/")[2].removesuffix(".json")
+
     def judge(self, fields: dict[str, str]) -> None:
         """Fields first, then whatever problem was ordered, then success."""
-        for name, code in REQUIRED:
+        for name, code in REQUIRED[self.kind]:
             if not fields.get(name):
                 self.refuse(400, code)
                 return
         if not E164.fullmatch(fields["To"]):
             self.refuse(400, 21211)
-        elif LANDLINE.fullmatch(fields["To"]):
+        elif self.kind == "Messages" and LANDLINE.fullmatch(fields["To"]):
             self.refuse(400, 21614)
         elif not re.fullmatch(r"https?://[^\s]+", fields.get("StatusCallback", "https://x")):
             self.refuse(400, 21609)
@@ -127,11 +135,11 @@ class MessagesHandler(BaseHTTPRequestHandler):
         """201 with the message as Twilio describes it."""
         self.standin.accepted.append(fields)
         message = {
-            "sid": "SM" + secrets.token_hex(16),
+            "sid": ("SM" if self.kind == "Messages" else "CA") + secrets.token_hex(16),
             "account_sid": SID,
             "to": fields["To"],
             "from": fields["From"],
-            "body": fields["Body"],
+            "body": fields.get("Body", ""),
             "status": "queued",
             "direction": "outbound-api",
             "num_segments": "1",

@@ -13,7 +13,7 @@ import pytest
 from django.conf import LazySettings
 
 from portal.messaging.console import ConsoleGateway
-from portal.messaging.gateways import MEANINGS, Action, Gateway, GatewayError, error_for, words_for
+from portal.messaging.gateways import MEANINGS, Action, Gateway, GatewayError, Parcel, error_for, words_for
 from portal.messaging.twilio import TwilioGateway
 from tests.messaging.twilio_standin import SENDER, SID, TOKEN, Problem, TwilioStandIn
 
@@ -70,19 +70,21 @@ def carrier(request: pytest.FixtureRequest, settings: LazySettings, tmp_path: Pa
 
 
 def test_a_text_is_carried_as_it_is_to_where_it_should_go(carrier: Carrier) -> None:
-    accepted = carrier.gateway.send(PHONE, TEXT, "")
+    accepted = carrier.gateway.send(Parcel(PHONE, TEXT))
     assert accepted.provider_id
     assert carrier.carried() == [(PHONE, TEXT)]
 
 
 def test_two_texts_have_two_ids_and_keep_their_order(carrier: Carrier) -> None:
-    ids = {carrier.gateway.send(PHONE, text, "").provider_id for text in ("one", "two")}
+    ids = {carrier.gateway.send(Parcel(PHONE, text)).provider_id for text in ("one", "two")}
     assert len(ids) == 2
     assert [text for _, text in carrier.carried()] == ["one", "two"]
 
 
 def test_a_callback_address_is_welcome(carrier: Carrier) -> None:
-    assert carrier.gateway.send(PHONE, TEXT, "https://rekey.example/sms/callback/abc").provider_id
+    assert carrier.gateway.send(
+        Parcel(PHONE, TEXT, callback_url="https://rekey.example/sms/callback/abc")
+    ).provider_id
 
 
 @pytest.mark.parametrize(("to", "code"), [("13800002046", "21211"), ("", None), ("+861012345678", "21614")])
@@ -90,7 +92,7 @@ def test_a_number_that_cannot_be_texted_is_refused_and_marked(
     carrier: Carrier, to: str, code: str | None
 ) -> None:
     with pytest.raises(GatewayError) as refused:
-        carrier.gateway.send(to, TEXT, "")
+        carrier.gateway.send(Parcel(to, TEXT))
     assert carrier.carried() == []
     if code:
         assert (refused.value.code, refused.value.action) == (code, Action.MARK_NUMBER)
@@ -99,7 +101,7 @@ def test_a_number_that_cannot_be_texted_is_refused_and_marked(
 
 def test_a_refusal_repeats_neither_text_nor_number(carrier: Carrier) -> None:
     with pytest.raises(GatewayError) as refused:
-        carrier.gateway.send("+861012345678", TEXT, "")
+        carrier.gateway.send(Parcel("+861012345678", TEXT))
     told = f"{refused.value} {refused.value!r} {refused.value.__cause__} {refused.value.args}"
     assert "12345678" not in told
     assert "123456，" not in told
@@ -112,7 +114,7 @@ def test_the_console_writes_one_line_that_only_its_owner_may_read(
     settings: LazySettings, tmp_path: Path
 ) -> None:
     settings.SMS_CONSOLE_FILE = tmp_path / "sms.log"
-    ConsoleGateway().send(PHONE, "one\nline\u2028only", "")
+    ConsoleGateway().send(Parcel(PHONE, "one\nline\u2028only"))
     assert len(settings.SMS_CONSOLE_FILE.read_text().splitlines()) == 1
     assert stat.S_IMODE(settings.SMS_CONSOLE_FILE.stat().st_mode) == 0o600
 
@@ -123,12 +125,12 @@ def test_the_console_writes_one_line_that_only_its_owner_may_read(
 def twilio_error(standin: TwilioStandIn, *problems: Problem) -> GatewayError:
     standin.problems.extend(problems)
     with pytest.raises(GatewayError) as refused:
-        TwilioGateway().send(PHONE, TEXT, "")
+        TwilioGateway().send(Parcel(PHONE, TEXT))
     return refused.value
 
 
 def test_twilio_is_asked_with_its_own_form_fields(standin: TwilioStandIn) -> None:
-    TwilioGateway().send(PHONE, TEXT, "https://rekey.example/sms/callback/abc")
+    TwilioGateway().send(Parcel(PHONE, TEXT, callback_url="https://rekey.example/sms/callback/abc"))
     assert standin.accepted == [
         {
             "To": PHONE,
@@ -203,7 +205,7 @@ def test_without_a_stand_in_the_request_goes_to_twilio(settings: LazySettings, m
 
     monkeypatch.setattr("requests.Session.send", send)
     with pytest.raises(GatewayError):
-        TwilioGateway().send(PHONE, TEXT, "")
+        TwilioGateway().send(Parcel(PHONE, TEXT))
     assert asked == [
         (f"https://api.twilio.com/2010-04-01/Accounts/{SID}/Messages.json", settings.TWILIO_TIMEOUT)
     ]
