@@ -27,6 +27,7 @@ from recovery.forms import AboutForm, IdentifyForm, OperatorForm, PasswordForm, 
 from recovery.models import Recovery
 from recovery.pages import page, page_methods, posted
 from recovery.passwords import rules_of
+from recovery.puzzle_views import ask_first
 from terminals import offline
 from terminals.commands import CannotIssue
 from terminals.health import health
@@ -77,6 +78,9 @@ def begin(request: HttpRequest, asked: flow.Asked, form_key: str) -> HttpRespons
     mine = recovery_of(request)
     if mine is not None and is_about(mine, asked) and just_started(mine):
         return redirect("recovery:code")
+    about = (asked.user_code_digest or asked.identifier, asked.phone, form_key)
+    if (puzzle := ask_first(request, *about)) is not None:
+        return puzzle
     token = token_for(form_key, asked.user_code_digest or asked.identifier, asked.phone)
     recovery = flow.start(asked, token)
     if recovery.state not in steps.PROVING or recovery.expires_at <= timezone.now():

@@ -14,6 +14,7 @@ os.environ |= {
     "REKEY_STATICFILES": "django.contrib.staticfiles.storage.StaticFilesStorage",
     "SMS_GATEWAY": "console",
     "REKEY_DEMO": "1",
+    "REKEY_PUZZLE_BITS": "0",
     "LOG_LEVEL": "DEBUG",
 }
 for name in ("REDIS_URL", "REKEY_ISSUER_KEY_FILE", "REKEY_ROLE", "DEBUG"):
