@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils import timezone
 
 from terminals import jose
 from terminals.claims import AuthClaims, parse_auth
@@ -38,7 +39,7 @@ class Owner:
     """Whose key a `kid` names, and what the key is to that terminal.
 
     `current` is in force, `pending` waits for the confirmation of an enrollment, `rolling` takes over with
-    the first request that it signs.
+    the first request that it signs. One whose time for that is over is nobody's key.
     """
 
     terminal_id: str
@@ -97,9 +98,10 @@ def owners_of(kids: Collection[str]) -> dict[str, Owner]:
     facts = ("pk", "state", "power", "poll_interval_s")
     keys = ("sign_kid", "sign_key", "pending_sign_kid", "pending_sign_key", "pending_until")
     owners: dict[str, Owner] = {}
+    now = timezone.now()
     for row in Terminal.objects.filter(asked).values_list(*facts, *keys):
         pk, state, power, interval, kid, key, pending_kid, pending_key, pending_until = row
-        if pending_kid is not None:
+        if pending_kid is not None and (pending_until is None or pending_until > now):
             standing: Standing = PENDING if pending_until is None else ROLLING
             owners[pending_kid] = Owner(pk, pending_kid, pending_key, standing, state, power, interval)
         if kid is not None:
@@ -123,8 +125,12 @@ def prove(unread: jose.Unverified, owner: Owner | None, now: float) -> Bearer:
 
 
 def take_over(owner: Owner) -> None:
-    """A key of a key roll has signed its first request: from now on it is the terminal's key."""
-    keyroll.take_over(owner.terminal_id, owner.kid)
+    """A key of a key roll has signed its first request: from now on it is the terminal's key.
+
+    Raises ProtocolError `invalid_auth` if it was replaced, or its time ran out, a moment ago.
+    """
+    if not keyroll.take_over(owner.terminal_id, owner.kid):
+        raise ProtocolError("invalid_auth")
 
 
 def check_times(claims: AuthClaims, now: float) -> None:

@@ -1,4 +1,8 @@
-"""A terminal changes its keys by itself: the old one vouches for the new one (protocol §1.4)."""
+"""A terminal changes its keys by itself: the old one vouches for the new one (protocol §1.4).
+
+Only the use of a new key proves that the terminal has it. So nothing but its first request puts it in force,
+and a roll that nobody used in time lapses: the old key stays good for as long as no other has been used.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -28,10 +33,12 @@ from terminals.protocol import (
     ProtocolError,
 )
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """The answer to a key roll: until when the old key is still taken, at most (Unix seconds)."""
+    """The answer to a key roll: until when the new key can be put in force by its use (Unix seconds)."""
 
     state: str
     until: int
@@ -51,6 +58,7 @@ def roll(terminal: Terminal, token: bytes) -> Rolling:
         return Rolling("active", int(time.time()))
     if old != terminal.sign_kid:
         raise ProtocolError("malformed", "old")
+    _check_may_roll(terminal, old)
     if keyring.in_use(sign_key, proof.enc, of=terminal.pk):
         raise ProtocolError("key_in_use")
     _spend(terminal, new)
@@ -98,6 +106,16 @@ def _check_time(begin: int, end: int) -> None:
         raise ProtocolError("clock_skew", server_time=int(now))
 
 
+def _check_may_roll(terminal: Terminal, old: str) -> None:
+    """Refusals that pass: the terminal keeps its new keys and asks again. They cost it nothing of its 50."""
+    if terminal.state != Terminal.State.ACTIVE or terminal.tampered_at is not None:
+        raise ProtocolError("quarantined")
+    if terminal.sign_kid != old:
+        raise ProtocolError("invalid_auth")  # it was overtaken by a pairing, or by itself
+    if terminal.pending_sign_kid is not None and terminal.pending_until is None:
+        raise ProtocolError("conflict", "it is being paired anew")
+
+
 def _spend(terminal: Terminal, new: str) -> None:
     """Firmware that rolls in a loop is slowed down; asking again for the same key costs nothing."""
     taken = None if new == terminal.pending_sign_kid else take("key-rolls-per-terminal", terminal.pk)
@@ -109,15 +127,10 @@ def _accept(terminal_id: str, old: str, proof: PossessionClaims, sign_key: jose.
     new, now = jose.kid16(sign_key), timezone.now()
     with transaction.atomic():
         terminal = Terminal.objects.select_for_update().get(pk=terminal_id)
-        if terminal.state != Terminal.State.ACTIVE or terminal.tampered_at is not None:
-            raise ProtocolError("quarantined")
-        if terminal.sign_kid != old:
-            raise ProtocolError("invalid_auth")  # it was overtaken by a pairing, or by itself
-        if terminal.pending_sign_kid is not None and terminal.pending_until is None:
-            raise ProtocolError("conflict", "it is being paired anew")
+        _check_may_roll(terminal, old)
         same = new == terminal.pending_sign_kid and terminal.pending_enc_key == jose.public_jwk(proof.enc)
         until = terminal.pending_until if same else None
-        if until is None:
+        if until is None or until <= now:
             until = now + timedelta(seconds=KEYROLL_GRACE)
             terminal.pending_sign_key, terminal.pending_sign_kid = dict(sign_key), new
             terminal.pending_enc_key, terminal.pending_until = jose.public_jwk(proof.enc), until
@@ -128,11 +141,12 @@ def _accept(terminal_id: str, old: str, proof: PossessionClaims, sign_key: jose.
 
 
 def take_over(terminal_id: str, kid: str) -> bool:
-    """The new key has signed its first request: the old one is over. Whether this call made it so."""
+    """The new key has signed its first request: the old one is over. Whether this key is in force now."""
     with transaction.atomic():
         terminal = Terminal.objects.select_for_update().get(pk=terminal_id)
-        if terminal.pending_sign_kid != kid or terminal.pending_until is None:
-            return False
+        until = terminal.pending_until
+        if terminal.pending_sign_kid != kid or until is None or until <= timezone.now():
+            return terminal.sign_kid == kid
         keyring.put_in_force(terminal, rolled=True)
         record(Tag.KEY_IN_FORCE, actor=terminal.id, merchant=terminal.store.merchant, subject=terminal.id)
         # First, so that what is signed anew below is not swept out again.
@@ -141,7 +155,17 @@ def take_over(terminal_id: str, kid: str) -> bool:
     return True
 
 
-def finish_due(now: datetime) -> int:
-    """End old keys whose day of grace is over; how many. The terminal finds out and uses the new one."""
+def lapse_due(now: datetime) -> int:
+    """Forget new keys that nobody used in time; how many. The terminal may have given them up long ago."""
     due = Terminal.objects.filter(pending_sign_kid__gt="", pending_until__lte=now)
-    return sum(take_over(pk, kid or "") for pk, kid in due.values_list("pk", "pending_sign_kid")[:500])
+    return sum(_lapse(pk, now) for pk in due.values_list("pk", flat=True)[:500])
+
+
+def _lapse(terminal_id: str, now: datetime) -> bool:
+    with transaction.atomic():
+        still = Terminal.objects.filter(pk=terminal_id, pending_until__lte=now)
+        if still.update(**keyring.NOTHING_PENDING) != 1:
+            return False
+        transaction.on_commit(partial(keyring.forget_bearers, terminal_id))
+    log.info("key_roll_lapsed", terminal=terminal_id)
+    return True

@@ -14,6 +14,9 @@ from terminals.simulator.till import Till
 from terminals.simulator.transport import Problem
 
 _NOT_SERVED: Final = (400, 403, 404, 405, 409, 413)
+# What no later answer can contradict. Everything else may pass, and an earlier request may still arrive: keys
+# that were offered once are kept until others are in force, or the server would know what we have forgotten.
+_NEVER: Final = ("malformed", "key_in_use", "not_found", "too_large")
 _SPARE: Final = 10
 
 
@@ -70,7 +73,7 @@ class KeyRoll:
         except Problem as problem:
             if problem.code == "invalid_auth":
                 return True
-            if problem.status not in _NOT_SERVED:
+            if problem.code not in _NEVER:
                 raise
             self.give_up(str(problem))
             return False

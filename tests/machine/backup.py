@@ -25,8 +25,8 @@ class Backup:
     """What a database remembered of a terminal."""
 
     terminal_id: str
+    sign_kid: str | None
     rows: str
-    commands: frozenset[str]
 
 
 def _rows(terminal_id: str) -> list[QuerySet[Any]]:
@@ -44,9 +44,9 @@ def _rows(terminal_id: str) -> list[QuerySet[Any]]:
 def take(terminal_id: str) -> Backup:
     """Remember."""
     found: list[Model] = [row for rows in reversed(_rows(terminal_id)) for row in rows.order_by("pk")]
-    text = serializers.serialize("json", [Terminal.objects.get(pk=terminal_id), *found])
-    commands = Command.objects.filter(terminal_id=terminal_id).values_list("pk", flat=True)
-    return Backup(terminal_id, text, frozenset(commands))
+    row = Terminal.objects.get(pk=terminal_id)
+    text = serializers.serialize("json", [row, *found])
+    return Backup(terminal_id, row.sign_kid, text)
 
 
 def restore(backup: Backup) -> None:

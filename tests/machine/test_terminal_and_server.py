@@ -17,8 +17,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from terminals import sequence, signing
 from terminals.simulator.outbox import Outbox
-from tests.machine.machine import THOROUGH, TerminalAndServer, counted
+from tests.machine.machine import TerminalAndServer, counted
 
+THOROUGH = bool(os.environ.get("REKEY_THOROUGH"))
 RUNS = int(os.environ.get("REKEY_MACHINE_RUNS") or (2000 if THOROUGH else 15))
 STEPS = 60
 

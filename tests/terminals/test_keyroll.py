@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, jose
+from terminals import authentication, commands, delivery, jose
 from terminals.keys import issuer
 from terminals.life import keyroll, lives, pairing_codes, stopping
 from terminals.models import Command, Terminal, TerminalStatus
@@ -110,11 +110,45 @@ class TestRolling:
         assert other.post().status_code == 200
         assert roll.ask(roll.new) == 401 and other.ask(other.new) == 200
 
-    def test_after_a_day_the_old_key_is_over_whoever_has_asked(self, roll: Roll) -> None:
+    @pytest.mark.parametrize("swept", [True, False])
+    def test_a_new_key_that_nobody_used_for_a_day_lapses_and_the_old_one_stays(
+        self, roll: Roll, swept: bool
+    ) -> None:
         roll.post()
-        Terminal.objects.update(pending_until=timezone.now() - timedelta(seconds=1))
-        lives.sweep()
-        assert roll.ask(roll.old) == 401 and roll.ask(roll.new) == 200
+        run_out_of_time()
+        for _ in range(swept):
+            lives.sweep()
+        assert roll.ask(roll.new) == 401 and roll.ask(roll.old) == 200
+        assert not keyroll.take_over(roll.old.terminal.pk, jose.kid16(roll.sign_key))
+        assert swept == (Terminal.objects.get().pending_sign_kid is None)
+
+    @pytest.mark.parametrize("swept", [True, False])
+    def test_after_that_the_same_keys_may_be_offered_again(self, roll: Roll, swept: bool) -> None:
+        roll.post()
+        run_out_of_time()
+        for _ in range(swept):
+            lives.sweep()
+        assert roll.post().json()["until"] == pytest.approx(time.time() + 86_400, abs=5)
+        assert roll.ask(roll.new) == 200 and roll.ask(roll.old) == 401
+
+    def test_a_sweep_that_comes_late_takes_no_key_that_was_used_or_offered_meanwhile(
+        self, roll: Roll
+    ) -> None:
+        roll.post()
+        assert not keyroll.lapse_due(timezone.now())
+        assert roll.ask(roll.new) == 200
+        assert not keyroll.lapse_due(timezone.now() + timedelta(days=2))
+        assert roll.ask(roll.new) == 200
+
+    def test_a_key_that_was_replaced_while_it_called_is_not_let_in(
+        self, roll: Roll, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        roll.post()
+        known = authentication.owners_of([jose.kid16(roll.sign_key)])
+        Roll(roll.old).post()
+        monkeypatch.setattr(authentication, "owners_of", lambda kids: known)
+        assert roll.ask(roll.new) == 401
+        assert Terminal.objects.get().sign_kid == jose.kid16(roll.old.sign_key)
 
     def test_within_the_day_the_sweep_leaves_both_alone(self, roll: Roll) -> None:
         roll.post()
@@ -133,6 +167,11 @@ class TestRolling:
         tills = [roll.old, roll.new] * 4
         in_parallel(8, lambda: roll_client(roll).ask(tills.pop()), width=8)
         assert roll.ask(roll.new) == 200 and roll.ask(roll.old) == 401
+
+
+def run_out_of_time() -> None:
+    """The day of grace is over."""
+    Terminal.objects.update(pending_until=timezone.now() - timedelta(seconds=1))
 
 
 def roll_client(roll: Roll) -> Roll:
@@ -237,6 +276,15 @@ class TestRefusals:
         Terminal.objects.update(**change)
         answer = roll.post()
         assert (answer.status_code, answer.json()["code"]) == (403, "quarantined")
+
+    def test_a_terminal_that_asks_on_while_it_is_stopped_uses_nothing_up(
+        self, roll: Roll, settings: Settings
+    ) -> None:
+        settings.REKEY_LIMITS = {"key-rolls-per-terminal": "1/day"}
+        Terminal.objects.update(state="quarantined")
+        assert [roll.post().status_code for _ in range(3)] == [403] * 3
+        Terminal.objects.update(state="active")
+        assert roll.post().status_code == 200
 
     def test_firmware_that_rolls_in_a_loop_is_slowed_down(self, roll: Roll, settings: Settings) -> None:
         settings.REKEY_LIMITS = {"key-rolls-per-terminal": "2/day"}
