@@ -3,6 +3,7 @@
 from django.urls import path
 
 from portal import views
+from portal.people import urls as people
 
 app_name = "portal"
 urlpatterns = [
@@ -14,4 +15,5 @@ urlpatterns = [
     path("hotline", views.hotline, name="hotline"),
     path("privacy", views.privacy, name="privacy"),
     path("sms/callback/<str:callback_key>", views.sms_callback, name="sms_callback"),
+    *people.urlpatterns,
 ]

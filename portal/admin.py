@@ -21,6 +21,7 @@ from portal.kept import Kept, ReadOnly
 from portal.messaging.gateways import words_for
 from portal.messaging.outbox import phone_subject
 from portal.models import AuditEvent, Merchant, Message, Store, User, phone_digest
+from portal.people import admin as people_admin
 
 
 class NewPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -236,5 +237,8 @@ class AuditEventAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ("subject", "actor", "merchant__number")
     fields = ("at", "tag", "actor", "merchant", "subject", "facts")
 
+
+# Registered by being imported.
+__all__ = ["people_admin"]
 
 admin.site.unregister(Group)

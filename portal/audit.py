@@ -22,6 +22,8 @@ class Tag(models.TextChoices):
     ACCOUNT_CHANGED = "portal:account:changed"
     MERCHANT_CHANGED = "portal:merchant:changed"
     MERCHANT_PHONE_CHANGED = "portal:merchant:phone-changed"
+    CODES_MADE = "portal:recovery-codes:made"
+    CODE_USED = "portal:recovery-codes:used"
     PHONE_UNREACHABLE = "portal:phone:unreachable"
     TEXTS_DISTRUSTED = "portal:merchant:texts-distrusted"
     TEXTS_TRUSTED = "portal:merchant:texts-trusted"

@@ -11,6 +11,7 @@ from portal.models.merchants import (
     validate_merchant_number,
 )
 from portal.models.messages import Challenge, Channel, Message
+from portal.models.proofs import RecoveryCode
 
 __all__ = [
     "Allowance",
@@ -21,6 +22,7 @@ __all__ = [
     "KnownBrowser",
     "Merchant",
     "Message",
+    "RecoveryCode",
     "Store",
     "User",
     "new_public_id",

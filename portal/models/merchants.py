@@ -50,6 +50,12 @@ class Merchant(models.Model):
     phone_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
     # Too many wrong codes: texts alone prove nothing until another proof was given.
     texts_distrusted_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # When a code to this phone was last typed back by somebody of the shop; empty: never since it is noted.
+    phone_confirmed_at = models.DateTimeField(_("phone confirmed"), null=True, blank=True, editable=False)
+    # Until then the phone, which was replaced, helps neither the supervisor nor maintenance.
+    phone_held_until = models.DateTimeField(_("phone held until"), null=True, blank=True, editable=False)
+    # Somebody said "this wasn't me": until then nobody resets anything.
+    frozen_until = models.DateTimeField(_("frozen until"), null=True, blank=True, editable=False)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.ACTIVE)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

@@ -13,11 +13,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django_otp.oath import totp
 
+from portal import recovery_codes
 from portal.admin_site import RekeyAdminSite, change_address
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
 from portal.messaging.outbox import phone_subject, queue_message
-from portal.models import Allowance, AuditEvent, Challenge, Merchant, Message, User
+from portal.models import Allowance, AuditEvent, Challenge, Merchant, Message, RecoveryCode, User
 from tests.cast import PASSWORD, make_merchant, make_owner, make_staff, make_store, signed_in
 from tests.portal.test_devices import code_now
 
@@ -45,11 +46,16 @@ def world() -> dict[str, Any]:
     return {
         "merchant": merchant, "store": make_store(merchant), "owner": owner, "message": message,
         "phone": SMSDevice.objects.get(user=owner), "app": TOTPDevice.objects.create(user=owner, name="app"),
-        "event": record(Tag.SIGN_IN, actor="user:1", merchant=merchant),
+        "event": record(Tag.SIGN_IN, actor="user:1", merchant=merchant), "code": paper_code(merchant),
     }  # fmt: skip
 
 
-SHOWN = ["merchant", "owner", "message", "phone", "app", "event"]
+def paper_code(merchant: Merchant) -> RecoveryCode:
+    recovery_codes.make(merchant, "user:1")
+    return RecoveryCode.objects.all()[0]
+
+
+SHOWN = ["merchant", "owner", "message", "phone", "app", "event", "code"]
 
 
 # ── the door ────────────────────────────────────────────────────────────────────────────────────────────────
