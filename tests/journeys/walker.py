@@ -21,6 +21,9 @@ from tests.stack import ROOT, Stack
 
 PICTURES = ROOT / "docs" / "img"
 NARROW = 320
+HEAVY = 150_000
+WEIGHT = """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+    .reduce((sum, one) => sum + one.encodedBodySize + 300, 0)"""
 PATIENCE_MS = 30_000
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
@@ -96,9 +99,18 @@ class Walker:
     """One browser window in one language."""
 
     def __init__(
-        self, world: World, browser: Browser, language: str, size: tuple[int, int], *, scripts: bool = True
+        self,
+        world: World,
+        browser: Browser,
+        language: str,
+        size: tuple[int, int],
+        *,
+        scripts: bool = True,
+        named: bool = False,
     ) -> None:
         self.world = world
+        # Passkeys are kept for a name, not for an address.
+        self.origin = world.stack.origin.replace("127.0.0.1", "localhost") if named else world.stack.origin
         self.language, self.size, self.scripts = language, size, scripts
         self.context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
@@ -106,7 +118,7 @@ class Walker:
             java_script_enabled=scripts,
             # What still fades in is judged, and pictured, as it will stand.
             reduced_motion="reduce",
-            base_url=world.stack.origin,
+            base_url=self.origin,
         )
         self.context.set_default_timeout(PATIENCE_MS)
         self.page: Page = self.context.new_page()
@@ -131,6 +143,7 @@ class Walker:
         assert self.page.locator("h1").count() == 1, name
         if self.scripts:
             self._is_accessible(name)
+            self._is_light(name)
             self._fits(name)
         if os.environ.get("REKEY_SCREENSHOTS") == "1" and self.scripts:
             PICTURES.mkdir(parents=True, exist_ok=True)
@@ -141,6 +154,11 @@ class Walker:
         found = Axe().run(self.page, options=AXE)
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
 
+    def _is_light(self, name: str) -> None:
+        """What a first load brings, compressed, whether or not it came from the cache this time."""
+        weight = self.page.evaluate(WEIGHT)
+        assert "/admin/" in self.page.url or 0 < weight <= HEAVY, f"{name} weighs {weight} bytes"
+
     def _fits(self, name: str) -> None:
         width, height = self.size
         self.page.set_viewport_size({"width": NARROW, "height": height})
@@ -150,7 +168,7 @@ class Walker:
 
     def at(self, path: str) -> None:
         """Wait until the browser is on this page."""
-        self.page.wait_for_url(re.compile(re.escape(self.world.stack.origin + path) + r"(\?.*)?$"))
+        self.page.wait_for_url(re.compile(re.escape(self.origin + path) + r"(\?.*)?$"))
 
     # ── doing ───────────────────────────────────────────────────────────────────────────────────────────────
 
