@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from typing import Any
 
 import structlog
-from celery import Celery
-from celery.signals import beat_init, setup_logging, worker_init, worker_process_init, worker_ready
+from celery import Celery, Task
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_process_init,
+    worker_ready,
+)
 from django.conf import settings
-from django.db import connections
+from django.db import close_old_connections, connections
 from kombu.entity import Exchange, Queue
 
 from portal.breaker import Breaker, Resting
@@ -39,6 +48,8 @@ TRANSPORT = {
     "max_retries": 0,
     "global_keyprefix": "rekey:celery:",
 }
+# A worker's connection to the database lives so long, in seconds.
+CONNECTION_S = 60
 QUEUES = ("sms", "commands", "housekeeping")
 ROUTES = {
     "portal.tasks.send_message": {"queue": "sms"},
@@ -96,6 +107,8 @@ app.conf.update(
     worker_redirect_stdouts=False,
     timezone="UTC",
     beat_schedule=SCHEDULE,
+    # Celery would close the database after every task, and a reset would wait for the next one to be opened.
+    CELERY_DB_REUSE_MAX=sys.maxsize,
 )
 app.autodiscover_tasks(["portal", "terminals", "recovery"])
 
@@ -113,9 +126,19 @@ def refuse_wrong_settings(**_: Any) -> None:
 
 
 @worker_process_init.connect
-def drop_inherited_connections(**_: Any) -> None:
-    """A forked child must not share its parent's database sockets."""
+def begin_with_own_connections(**_: Any) -> None:
+    """A forked child must not share its parent's database sockets, and keeps its own from task to task."""
     connections.close_all()
+    for database in connections.settings.values():
+        database["CONN_MAX_AGE"] = CONNECTION_S
+
+
+@task_prerun.connect
+@task_postrun.connect
+def let_go_of_broken_connections(task: Task[..., Any], **_: Any) -> None:
+    """Around each task as around a request: a connection that failed, or is old, is replaced."""
+    if not task.request.is_eager:
+        close_old_connections()
 
 
 @worker_ready.connect

@@ -49,12 +49,16 @@ class Exchange:
 
     __slots__ = (
         "_bare", "_chunked", "_head", "_news", "_protocol", "_waiter", "body", "disconnected", "expects",
-        "flow", "keep_alive", "more_body", "response_complete", "response_started", "scope", "transport",
+        "flow", "headers", "keep_alive", "method", "more_body", "response_complete", "response_started",
+        "scope", "target", "transport",
     )  # fmt: skip
 
-    def __init__(self, protocol: Http, *, keep_alive: bool) -> None:
+    def __init__(self, protocol: Http, method: bytes, *, keep_alive: bool) -> None:
         self._protocol: Http | None = protocol
-        self.scope = protocol.scope
+        self.method = method
+        self.target = protocol.url
+        self.headers = protocol.headers
+        self.scope: Message = {}
         self.transport: asyncio.Transport = protocol.transport
         self.flow: FlowControl = protocol.flow
         self.keep_alive = keep_alive
@@ -142,13 +146,34 @@ class Exchange:
         else:
             raise Broken(f"{message['type']} does not come next")
 
+    def reply(self, status: int, lines: bytes, body: bytes) -> None:
+        """Answer at once and wholly; `lines` are headers as they travel, none of them about the length."""
+        protocol = cast("Http", self._protocol)
+        self._protocol = None
+        if self.disconnected:
+            return
+        self.response_started = True
+        parts = [STATUS_LINE[status], protocol.common_head(), lines]
+        if body:
+            parts.append(b"content-length: %d\r\n" % len(body))
+        if not self.keep_alive or self.more_body:
+            self.keep_alive = False
+            parts.append(b"connection: close\r\n")
+        parts += (END, body)
+        self.transport.write(b"".join(parts))
+        self._finish(protocol)
+
+    def give_up(self) -> None:
+        """Nobody is there to hear an answer."""
+        self._protocol = None
+
     def _head_of(self, status: int, headers: Any) -> bytes:
         protocol = cast("Http", self._protocol)
         if self.more_body:
             # Nobody will read the rest of this request, so nothing can follow it either.
             self.keep_alive = False
         lines = [STATUS_LINE[status], protocol.common_head()]
-        self._bare = status in BODILESS or self.scope["method"] == "HEAD"
+        self._bare = status in BODILESS or self.method == b"HEAD"
         sized = self._bare
         count = len(END) - 1 + lines[1].count(b"\n")
         for name, value in headers:
@@ -182,14 +207,17 @@ class Exchange:
         head, self._head = self._head, b""
         if head or body:
             self.transport.write(head + body)
-        if more:
-            return
+        if not more:
+            self._finish(self._protocol)
+
+    def _finish(self, protocol: Http | None) -> None:
+        """The answer is out."""
         self.response_complete = True
         self.set()
         if not self.keep_alive:
             self.transport.close()
-        if self._protocol is not None:
-            self._protocol.on_response_complete()
+        if protocol is not None:
+            protocol.on_response_complete()
 
 
 class Http(HttpToolsProtocol):
@@ -200,6 +228,8 @@ class Http(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has come; from now on the time of the first request runs."""
         super().connection_made(cast("asyncio.Transport", transport))
+        # Not in ASGI: an application may answer without a task of its own what it can.
+        self._at_once: Callable[[Exchange], bool] | None = getattr(self.app, "at_once", None)
         self._head_size = 0
         self._in_head = True
         self._since = self.loop.time()
@@ -225,7 +255,9 @@ class Http(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins; its head has some time to arrive."""
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
         self._in_head = True
         self._since = self.loop.time()
 
@@ -242,23 +274,40 @@ class Http(HttpToolsProtocol):
         """The head is whole: hand the request to the application, or line it up behind the one before."""
         self._in_head = False
         self._head_size = 0
-        parser, scope = self.parser, cast("Message", self.scope)
-        url = httptools.parse_url(self.url)
-        path = url.path.decode("ascii")
+        parser, before = self.parser, self.cycle
         version = parser.get_http_version()
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        scope["path"] = self.root_path + (unquote(path) if "%" in path else path)
-        scope["raw_path"] = self.root_path.encode("ascii") + url.path
-        scope["query_string"] = url.query or b""
-        before, keep_alive = self.cycle, version != "1.0" and parser.should_keep_alive()
-        exchange: Any = Exchange(self, keep_alive=keep_alive)
+        keep_alive = version != "1.0" and parser.should_keep_alive()
+        exchange: Any = Exchange(self, parser.get_method(), keep_alive=keep_alive)
         self.cycle = exchange
-        if before is None or before.response_complete:
+        first = before is None or before.response_complete
+        if first and self._at_once is not None and self._at_once(exchange):
+            return
+        exchange.scope = self._scope(exchange, version)
+        if first:
             self._start_asgi_task(exchange, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))
+
+    def _scope(self, exchange: Exchange, version: str) -> Message:
+        """The request as ASGI describes it. Raises what ends the connection."""
+        url = httptools.parse_url(exchange.target)
+        path = url.path.decode("ascii")
+        return {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": exchange.method.decode("ascii"),
+            "root_path": self.root_path,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode("ascii") + url.path,
+            "query_string": url.query or b"",
+            "headers": exchange.headers,
+            "state": self.app_state.copy(),
+        }
 
     def on_response_complete(self) -> None:
         """The answer is out: the next request in line, or the next that comes."""

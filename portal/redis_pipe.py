@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -90,6 +90,13 @@ class Pipe:
             self._loop.call_soon(self._flush)
         self._unsent.append(packed)
         self._receivers.append(receiver)
+
+    def send_all(self, packed: Sequence[bytes], receiver: Receiver) -> None:
+        """Have `receiver` called with the reply to each of these, in turn."""
+        if packed and not self._unsent:
+            self._loop.call_soon(self._flush)
+        self._unsent += packed
+        self._receivers.extend([receiver] * len(packed))
 
     def ask(self, packed: bytes) -> asyncio.Future[Any]:
         """The reply. Raises Unreachable or Refused."""

@@ -7,20 +7,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+import structlog
+
 from portal.redis_pipe import Pipe, Refused, Unreachable, pack
 from terminals.inbox import EMPTY, GENERATION, UNTRUSTED, Contents, contents_of
 
+log = structlog.get_logger(__name__)
 ASK_GENERATION: Final = pack("GET", GENERATION)
+Receiver = Callable[[Contents | Unreachable], object]
 
 
 class Batch:
-    """Questions of one turn, the answers as they come, and who waits for each."""
+    """Questions of one turn, the answers as they come, and who is told each."""
 
-    __slots__ = ("answers", "askers", "questions")
+    __slots__ = ("answers", "questions", "receivers")
 
     def __init__(self) -> None:
         self.questions: list[bytes] = []
-        self.askers: list[asyncio.Future[Contents]] = []
+        self.receivers: list[Receiver] = []
         self.answers: list[Any] = []
 
 
@@ -40,16 +44,11 @@ class Reader:
         self._generation: bytes | None = None
         self._last: bytes | None = None
 
-    def read(self, question: bytes) -> asyncio.Future[Contents]:
-        """What the inbox holds that this HGETALL asks for. Raises Unreachable."""
-        batch = self._batch
-        if batch is None:
-            batch = self._open()
-        asker = self._loop.create_future()
-        batch.askers.append(asker)
+    def read(self, question: bytes, receiver: Receiver) -> None:
+        """Have `receiver` called with what the inbox holds that this HGETALL asks for."""
+        batch = self._batch or self._open()
         batch.questions.append(question)
-        self._pipe.send(question, batch.answers.append)
-        return asker
+        batch.receivers.append(receiver)
 
     def look(self) -> None:
         """Notice a change of the generation even while nobody reads."""
@@ -57,26 +56,30 @@ class Reader:
             self._open()
 
     def _open(self) -> Batch:
-        # Called before the first question is sent, so that the batch is sealed before the pipe is emptied.
         batch = self._batch = Batch()
         self._loop.call_soon(self._seal, batch)
         return batch
 
     def _seal(self, batch: Batch) -> None:
         self._batch = None
+        self._ask(batch)
+
+    def _ask(self, batch: Batch) -> None:
+        self._pipe.send_all(batch.questions, batch.answers.append)
         self._pipe.send(ASK_GENERATION, partial(self._close, batch))
 
     def _close(self, batch: Batch, generation: object) -> None:
         if isinstance(generation, Unreachable | Refused):
-            _fail(batch, Unreachable(str(generation)))
+            _hand_out(batch, [Unreachable(str(generation))] * len(batch.receivers))
             return
         known, self._generation = self._generation, generation if isinstance(generation, bytes) else None
         if self._generation is None:
-            _hand_out(batch, trusted=False)
+            _hand_out(batch, [_contents(answer, trusted=False) for answer in batch.answers])
         elif self._generation == known:
-            _hand_out(batch, trusted=True)
+            _hand_out(batch, [_contents(answer, trusted=True) for answer in batch.answers])
         else:
-            self._again(batch)
+            batch.answers.clear()
+            self._ask(batch)
             self._note_change(self._generation)
 
     def _note_change(self, generation: bytes) -> None:
@@ -84,28 +87,19 @@ class Reader:
         if last is not None and last != generation:
             self._changed()
 
-    def _again(self, batch: Batch) -> None:
-        batch.answers.clear()
-        for question in batch.questions:
-            self._pipe.send(question, batch.answers.append)
-        self._pipe.send(ASK_GENERATION, partial(self._close, batch))
+
+def _contents(answer: Any, *, trusted: bool) -> Contents | Unreachable:
+    if not answer:
+        return EMPTY if trusted else UNTRUSTED
+    if isinstance(answer, list):
+        return contents_of([part.decode() for part in answer], trusted=trusted)
+    return Unreachable(str(answer))
 
 
-def _fail(batch: Batch, failure: Unreachable) -> None:
-    for asker in batch.askers:
-        if not asker.done():
-            asker.set_exception(failure)
-            asker.exception()  # whoever gave up waiting must not leave an unread failure behind
-
-
-def _hand_out(batch: Batch, *, trusted: bool) -> None:
-    nothing = EMPTY if trusted else UNTRUSTED
-    for asker, answer in zip(batch.askers, batch.answers, strict=True):
-        if asker.done():
-            continue
-        if not answer:
-            asker.set_result(nothing)
-        elif isinstance(answer, list):
-            asker.set_result(contents_of([part.decode() for part in answer], trusted=trusted))
-        else:
-            asker.set_exception(Unreachable(str(answer)))
+def _hand_out(batch: Batch, contents: list[Contents | Unreachable]) -> None:
+    for receiver, answer in zip(batch.receivers, contents, strict=True):
+        try:
+            receiver(answer)
+        except Exception:
+            # One that fails must not keep the others from hearing theirs.
+            log.exception("poll_failed")

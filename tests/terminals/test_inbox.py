@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -13,7 +13,7 @@ from django.conf import settings
 
 from portal.redis_pipe import Pipe, Receiver, Unreachable, pack
 from terminals import inbox
-from terminals.inbox import Item
+from terminals.inbox import Contents, Item
 from terminals.polling.reading import ASK_GENERATION, Reader
 from terminals.protocol import new_id
 
@@ -94,10 +94,10 @@ class TestReader:
         for name in names:
             inbox.push(name, [item(1)])
         async with reading() as (reader, pipe, _):
-            await reader.read(question(TILL))
+            await read(reader, question(TILL))
             redis_client.config_resetstat()
             before = pipe.writes
-            found = await asyncio.gather(*(reader.read(question(name)) for name in names))
+            found = await asyncio.gather(*(read(reader, question(name)) for name in names))
             assert pipe.writes == before + 1
         assert all(one.trusted and len(one.items) == 1 for one in found)
         asked = redis_client.info("commandstats")
@@ -105,30 +105,30 @@ class TestReader:
 
     async def test_an_empty_inbox_is_believed_while_the_generation_stands(self) -> None:
         async with reading() as (reader, _, _):
-            assert not (await reader.read(question(TILL))).trusted
+            assert not (await read(reader, question(TILL))).trusted
             declare()
-            assert (await reader.read(question(TILL))) is inbox.EMPTY
+            assert (await read(reader, question(TILL))) is inbox.EMPTY
 
     async def test_a_loss_and_a_rebuild_between_two_reads_are_noticed(
         self, redis_client: redis.Redis
     ) -> None:
         declare()
         async with reading() as (reader, _, changes):
-            await reader.read(question(TILL))
+            await read(reader, question(TILL))
             redis_client.flushall()
-            assert not (await reader.read(question(TILL))).trusted
+            assert not (await read(reader, question(TILL))).trusted
             declare()
-            assert (await reader.read(question(TILL))).trusted and changes == [1]
+            assert (await read(reader, question(TILL))).trusted and changes == [1]
 
     async def test_what_was_read_while_the_generation_changed_is_read_again(self) -> None:
         pipe = StandIn([b"old", b"new", b"new"])
-        assert (await Reader(cast("Pipe", pipe), lambda: None).read(b"?")).trusted
+        assert (await read(Reader(cast("Pipe", pipe), lambda: None), b"?")).trusted
         assert pipe.asked == 3  # the first generation is news as well
 
     async def test_a_generation_is_looked_at_even_while_nobody_reads(self, redis_client: redis.Redis) -> None:
         declare()
         async with reading() as (reader, pipe, changes):
-            await reader.read(question(TILL))
+            await read(reader, question(TILL))
             redis_client.flushall()
             declare()
             reader.look()
@@ -139,16 +139,35 @@ class TestReader:
     async def test_a_server_that_is_not_there_is_a_failure_not_an_empty_inbox(self) -> None:
         async with reading("unix:///nowhere/redis.sock") as (reader, _, _):
             with pytest.raises(Unreachable):
-                await reader.read(question(TILL))
+                await read(reader, question(TILL))
 
     async def test_what_is_no_inbox_is_a_failure_of_that_one_alone(self, redis_client: redis.Redis) -> None:
         declare()
         redis_client.set(inbox.key_of(TILL), "a text")
         async with reading() as (reader, _, _):
-            broken, sound = reader.read(question(TILL)), reader.read(question(new_id("trm")))
-            assert (await sound).trusted
-            with pytest.raises(Unreachable):
-                await broken
+            both = read(reader, question(TILL)), read(reader, question(new_id("trm")))
+            broken, sound = await asyncio.gather(*both, return_exceptions=True)
+            assert isinstance(broken, Unreachable) and isinstance(sound, Contents) and sound.trusted
+
+    async def test_a_receiver_that_fails_does_not_keep_the_others_waiting(self) -> None:
+        declare()
+        heard: list[object] = []
+        async with reading() as (reader, _, _):
+            await read(reader, question(TILL))
+            reader.read(question(TILL), lambda _: heard.index("nothing"))
+            reader.read(question(TILL), heard.append)
+            await read(reader, question(TILL))
+        assert heard == [inbox.EMPTY]
+
+
+async def read(reader: Reader, asked: bytes) -> Contents:
+    """What the reader found. Raises Unreachable."""
+    told = asyncio.get_running_loop().create_future()
+    reader.read(asked, told.set_result)
+    found: Contents | Unreachable = await told
+    if isinstance(found, Unreachable):
+        raise found
+    return found
 
 
 def question(terminal_id: str) -> bytes:
@@ -176,8 +195,11 @@ class StandIn:
 
     def send(self, packed: bytes, receiver: Receiver) -> None:
         """Answer at once."""
-        if packed == ASK_GENERATION:
-            receiver(self.generations.pop(0))
-        else:
+        assert packed == ASK_GENERATION
+        receiver(self.generations.pop(0))
+
+    def send_all(self, packed: Sequence[bytes], receiver: Receiver) -> None:
+        """Answer at once, each of them."""
+        for _ in packed:
             self.asked += 1
             receiver([])

@@ -24,7 +24,7 @@ from terminals.headers import parse_dictionary
 from terminals.health import health
 from terminals.life import keyring
 from terminals.models import Command, Terminal, TerminalStatus
-from terminals.polling import poll, seen
+from terminals.polling import answers, desk, pacing, poll, seen
 from tests.cast import PairedTill, make_terminal, pair_on_paper
 from tests.terminals.asgi import Answer, ask, poll_once, run
 from tests.terminals.work import delivered, fresh, reset
@@ -111,7 +111,7 @@ class TestPace:
         self, till: PairedTill, power: str, interval: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         Terminal.objects.update(power=power)
-        monkeypatch.setattr(poll, "CALM_S", 0)
+        monkeypatch.setattr(desk, "CALM_S", 0)
         hint = self.pace(poll_once(till))
         assert hint == {"interval": interval, "jitter": 15, "wait": 25}
 
@@ -132,7 +132,7 @@ class TestPace:
 
     def test_while_a_command_waits_the_terminal_comes_back_fast(self, till: PairedTill) -> None:
         delivered(till)
-        assert 0 < self.pace(poll_once(till))["fast_until"] - time.time() <= poll.FAST_S
+        assert 0 < self.pace(poll_once(till))["fast_until"] - time.time() <= pacing.FAST_S
 
 
 class TestRefusals:
@@ -284,7 +284,7 @@ class TestTrust:
     ) -> None:
         tills = [till, *(pair_on_paper() for _ in range(11))]
         tokens = [delivered(one, "01", sealed_password=None, choose=True).token for one in tills]
-        monkeypatch.setattr(poll, "ROWS_MAX", 8)
+        monkeypatch.setattr(desk, "ROWS_MAX", 8)
         settings.REDIS_URL = "unix:///nowhere/redis.sock"
 
         async def scene() -> list[Answer]:
@@ -315,7 +315,7 @@ class TestTrust:
     def test_an_unexpected_failure_is_a_problem_and_not_a_dropped_connection(
         self, till: PairedTill, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(poll, "question_of", None)
+        monkeypatch.setattr(answers, "question_of", None)
         answer = poll_once(till)
         assert (answer.status, answer.json()["code"], answer.json()["retryable"]) == (500, "internal", True)
 
