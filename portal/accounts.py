@@ -20,17 +20,20 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django_otp.models import Device
 
+from portal import factors, passkeys
 from portal.audit import Tag, record
 from portal.challenges import Outcome
 from portal.devices import SMSDevice, TOTPDevice
 from portal.limits import spend
-from portal.models import Challenge, Merchant, User
+from portal.models import Challenge, Merchant, Passkey, User
 from portal.network import address_block, client_address
 from portal.secrets import keyed_digest
 
 KEY = "pending_sign_in"
+PASSKEY = "passkey-sign-in"
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 PENDING_S = 600
 HASHES_AT_ONCE = 2
@@ -89,12 +92,15 @@ class HashSlots:
 hashing = HashSlots(HASHES_AT_ONCE, HASHES_WAITING)
 
 
+Factor = SMSDevice | TOTPDevice | Passkey
+
+
 @dataclass(frozen=True, slots=True)
 class Pending:
     """Somebody whose password was right and whose code is still to come."""
 
     user: User
-    device: SMSDevice | TOTPDevice
+    device: Factor
     next: str
 
     @property
@@ -124,16 +130,20 @@ def check_password(request: HttpRequest, door: Door, username: str, password: st
     _remember(request, door, device, next)
 
 
-def device_of(user: User) -> SMSDevice | TOTPDevice | None:
-    """The second factor to ask for: the app before the phone. None when the person has none."""
+def device_of(user: User) -> Factor | None:
+    """The second factor to ask for: app, passkey, phone, the first that there is. None when there is none.
+
+    A text is as good as whoever holds the phone number today, so it is not asked where a better one is.
+    """
     app = TOTPDevice.objects.filter(user=user, confirmed=True).first()
-    if app is not None:
-        return app
+    better = app or Passkey.objects.filter(user=user).first()
+    if better is not None:
+        return better
     phone = SMSDevice.objects.filter(user=user, confirmed=True).first()
     return phone if user.phone else None
 
 
-def _remember(request: HttpRequest, door: Door, device: SMSDevice | TOTPDevice, next: str) -> None:
+def _remember(request: HttpRequest, door: Door, device: Factor, next: str) -> None:
     if request.user.is_authenticated:
         request.session.flush()
     else:
@@ -153,7 +163,7 @@ def pending(request: HttpRequest, door: Door) -> Pending | None:
     if not kept or kept["door"] != door.name or kept["until"] <= time.time():
         return None
     device = Device.from_persistent_id(kept["device"])
-    if not isinstance(device, SMSDevice | TOTPDevice) or not device.confirmed or not door.admits(device.user):
+    if not isinstance(device, Factor) or not device.confirmed or not door.admits(device.user):
         return None
     device.pending = kept["challenge"]
     return Pending(device.user, device, kept["next"])
@@ -168,13 +178,28 @@ def check_code(request: HttpRequest, door: Door, waiting: Pending, text: str) ->
         record(Tag.SIGN_IN_REFUSED, actor=actor, merchant=waiting.user.merchant, **facts)
         return outcome
     del request.session[KEY]
-    # Django-otp's receiver of the login signal notes the device in the session.
-    waiting.user.otp_device = waiting.device  # type: ignore[attr-defined]
-    login(request, waiting.user, backend=BACKEND)
-    record(
-        Tag.SIGN_IN, actor=actor, merchant=waiting.user.merchant, door=door.name, factor=waiting.device.kind
-    )
+    _let_in(request, door, waiting.device)
     return outcome
+
+
+def _let_in(request: HttpRequest, door: Door, device: Factor) -> None:
+    user = device.user
+    # Django-otp's receiver of the login signal notes the device in the session.
+    user.otp_device = device
+    login(request, user, backend=BACKEND)
+    record(Tag.SIGN_IN, actor=f"user:{user.pk}", merchant=user.merchant, door=door.name, factor=device.kind)
+
+
+def check_passkey(request: HttpRequest, door: Door, subject: str, response: str) -> bool:
+    """Sign in whoever's passkey signed the challenge given to this browser, if this is their door."""
+    passkey = passkeys.verify(PASSKEY, subject, response)
+    if passkey is None or not door.admits(passkey.user):
+        record(Tag.SIGN_IN_REFUSED, actor="anonymous", door=door.name, step="passkey")
+        return False
+    if request.user.is_authenticated:
+        request.session.flush()
+    _let_in(request, door, passkey)
+    return True
 
 
 def sign_out(request: HttpRequest) -> None:
@@ -195,6 +220,18 @@ def is_verified(user: object) -> bool:
 
 
 def owner_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Like `owner_signed_in`, and the owner has a second factor stronger than texts, or sets one up first."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        user = request.user
+        assert isinstance(user, User)
+        return view(request, *args, **kwargs) if factors.has_strong(user) else redirect("portal:secure")
+
+    return owner_signed_in(guarded)
+
+
+def owner_signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Open a page to verified owners of an active merchant only; others are sent to sign in, staff get a 403.
 
     The view may rely on `request.user.merchant`.

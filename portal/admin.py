@@ -20,7 +20,7 @@ from portal.forms import PhoneField
 from portal.kept import Kept, ReadOnly
 from portal.messaging.gateways import words_for
 from portal.messaging.outbox import phone_subject
-from portal.models import AuditEvent, Merchant, Message, Store, User, phone_digest
+from portal.models import AuditEvent, Merchant, Message, Passkey, Store, User, phone_digest
 from portal.people import admin as people_admin
 
 
@@ -203,6 +203,15 @@ class SMSDeviceAdmin(DeviceAdmin):
 @admin.register(TOTPDevice)
 class TOTPDeviceAdmin(DeviceAdmin):
     """Authenticator apps. They are enrolled with `manage.py enrollstaff`, for the seed is shown once."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Not here."""
+        return False
+
+
+@admin.register(Passkey)
+class PasskeyAdmin(DeviceAdmin):
+    """Passkeys. Their owners make them; a lost one can be taken away here."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Not here."""

@@ -15,6 +15,7 @@ class Tag(models.TextChoices):
     SIGN_IN = "portal:account:signed-in"
     SIGN_IN_REFUSED = "portal:account:sign-in-refused"
     SIGN_OUT = "portal:account:signed-out"
+    PROVED_AGAIN = "portal:account:proved-again"
     ACCOUNT_ENROLLED = "portal:account:enrolled"
     PASSWORD_SET = "portal:account:password-set"  # noqa: S105 - the name of an event
     SECOND_FACTOR_ADDED = "portal:account:second-factor-added"
@@ -30,6 +31,8 @@ class Tag(models.TextChoices):
     GUESSING_ALARM = "portal:codes:guessing-alarm"
     TEXTS_STOPPED = "portal:texts:stopped"
     TEXTS_RESUMED = "portal:texts:resumed"
+    GATEWAY_STOPPED = "portal:gateway:stopped"
+    GATEWAY_RESUMED = "portal:gateway:resumed"
     MONEY_SPENT = "portal:texts:money-spent"
     SMS_REFUSED = "portal:message:provider-refused"
     TERMINAL_ADDED = "terminals:terminal:added"

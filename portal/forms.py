@@ -120,3 +120,22 @@ class CodeForm(PlainForm):
         if code is None:
             raise ValidationError(_("The code has 6 digits. This did not cost a try."), code="shape")
         return code
+
+
+class PasskeyForm(PlainForm):
+    """What an authenticator signed, as the browser's script sends it."""
+
+    response = forms.CharField(max_length=16_384, widget=forms.HiddenInput)
+    next = LocalPathField(required=False, widget=forms.HiddenInput)
+
+
+class NameForm(PlainForm):
+    """What a passkey is called."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=40, help_text=_("Where it lives, such as: my phone, the office computer.")
+    )
+
+
+class NewPasskeyForm(PasskeyForm, NameForm):
+    """A new passkey and its name."""

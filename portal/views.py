@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from portal import accounts, challenges, sessions
+from portal import accounts, challenges, passkey_views, sessions
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
 from portal.answers import busy, too_many
 from portal.challenges import Outcome
@@ -87,7 +87,7 @@ def code_page(
     if waiting is None:
         return redirect(door.page)
     form = CodeForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and form.is_valid() and waiting.device.kind != "passkey":
         outcome = accounts.check_code(request, door, waiting, form.cleaned_data["code"])
         if outcome.ok:
             return redirect(waiting.next or door.home)
@@ -116,6 +116,7 @@ def _words(waiting: Pending, outcome: Outcome) -> str:
 def _code_facts(waiting: Pending) -> dict[str, Any]:
     challenge = waiting.challenge
     facts = {"channel": waiting.device.kind, "who": waiting.user.get_username(), "minutes": 10, "dead": False}
+    facts["next"] = waiting.next
     if challenge is None:
         return facts
     tries = challenges.tries_left(challenge)
@@ -140,12 +141,12 @@ def resend_page(request: HttpRequest, door: Door) -> HttpResponse:
 
 def sign_in(request: HttpRequest) -> HttpResponse:
     """Owners: user name and password."""
-    return password_page(request, OWNERS, "portal/sign_in.html")
+    return password_page(request, OWNERS, "portal/sign_in.html", passkey_views.facts(request))
 
 
 def sign_in_code(request: HttpRequest) -> HttpResponse:
     """Owners: the second factor."""
-    return code_page(request, OWNERS, "portal/sign_in_code.html")
+    return code_page(request, OWNERS, "portal/sign_in_code.html", passkey_views.facts(request))
 
 
 @require_POST

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from portal.devices import SMSDevice
+from portal.devices import SMSDevice, TOTPDevice
 from portal.models import Merchant, Store, User
 from terminals import jose
 from terminals.models import Operator, Terminal, TerminalModel
@@ -68,11 +68,13 @@ def make_operator(terminal: Terminal, number: str = "03", name: str = "王芳") 
     return Operator.objects.create(terminal=terminal, number=number, name=name, role=role)
 
 
-def make_owner(merchant: Merchant | None = None, username: str = "owner") -> User:
-    """The owner of a merchant, whose second factor is the registered phone."""
+def make_owner(merchant: Merchant | None = None, username: str = "owner", *, app: bool = True) -> User:
+    """The owner of a merchant, with an authenticator app; without one the phone is asked."""
     merchant = merchant or make_merchant()
     owner = User.objects.create_user(username, password=PASSWORD, merchant=merchant, phone=merchant.phone)
     SMSDevice.objects.create(user=owner, name="phone")
+    if app:
+        TOTPDevice.objects.create(user=owner, name="authenticator")
     return owner
 
 

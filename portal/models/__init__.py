@@ -1,5 +1,6 @@
 """The ground tables: merchants, stores, people, messages, counters and the audit trail."""
 
+from portal.models.access import Passkey
 from portal.models.audit import AuditEvent
 from portal.models.guards import Allowance, Circuit, KnownBrowser
 from portal.models.merchants import (
@@ -22,6 +23,7 @@ __all__ = [
     "KnownBrowser",
     "Merchant",
     "Message",
+    "Passkey",
     "RecoveryCode",
     "Store",
     "User",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django_otp.oath import totp
 
 from terminals import pairing
 from terminals.protocol import APPLIED, PATH
@@ -154,10 +157,15 @@ def sign_in(server: stack.Stack, shop: dict[str, Any]) -> dict[str, str]:
     code = browser.await_code(shop["phone"], seen)
     browser.submit("code", code=TYPED["a wrong code"])
     browser.submit("code", code=code)
-    browser.at("/home")
+    browser.at("/account/secure")
+    browser.go("/account/app/new")
+    seed = "".join(re.findall(r"\b[A-Z2-7]{4}\b", browser.page.text))
+    browser.submit("code", code=f"{totp(base64.b32decode(seed)):06}")
+    browser.at("/account")
     session = browser.client.cookies["rekey_session"]
     return {
         "the sign-in code": code,
+        "the authenticator's seed": seed,
         "the owner's password": owner["password"],
         "the session before the code": pending,
         "the session": session,

@@ -12,7 +12,9 @@ django.setup()
 from django.contrib.auth.models import Permission  # noqa: E402 - Django has to be set up first
 from django.utils import timezone  # noqa: E402
 
-from portal.models import User  # noqa: E402
+from portal.devices import TOTPDevice  # noqa: E402
+from portal.messaging.outbox import note_report  # noqa: E402
+from portal.models import Message, Passkey, User  # noqa: E402
 from terminals import commands  # noqa: E402
 from terminals.models import Command  # noqa: E402
 from tests import cast  # noqa: E402
@@ -50,7 +52,26 @@ def trust(username: str) -> None:
     User.objects.get(username=username).user_permissions.add(*rights)
 
 
-VERBS: dict[str, Callable[..., None]] = {"shop": shop, "move": move, "answer": answer, "trust": trust}
+def report(status: str, error: str = "") -> None:
+    """The provider says what became of the newest message."""
+    message = Message.objects.latest("created_at")
+    assert note_report(message.callback_key, message.provider_id, status, error)
+
+
+def forget(username: str) -> None:
+    """This owner has nothing but a phone for codes, as on the first day."""
+    TOTPDevice.objects.filter(user__username=username).delete()
+    Passkey.objects.filter(user__username=username).delete()
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "shop": shop,
+    "move": move,
+    "answer": answer,
+    "trust": trust,
+    "report": report,
+    "forget": forget,
+}
 
 if __name__ == "__main__":
     VERBS[sys.argv[1]](*sys.argv[2:])

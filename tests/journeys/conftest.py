@@ -76,11 +76,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def walk(world: World, browser: Browser) -> Iterator[Any]:
-    """Makes walkers: `walk(language, width, height, scripts=…)`; no page may have broken the CSP."""
+    """Makes walkers: `walk(language, width, height, scripts=…, named=…)`; no page may have broken the CSP."""
     walkers: list[Walker] = []
 
-    def make(language: str, width: int, height: int, *, scripts: bool = True) -> Walker:
-        walkers.append(Walker(world, browser, language, (width, height), scripts=scripts))
+    def make(language: str, width: int, height: int, *, scripts: bool = True, named: bool = False) -> Walker:
+        walkers.append(Walker(world, browser, language, (width, height), scripts=scripts, named=named))
         return walkers[-1]
 
     yield make

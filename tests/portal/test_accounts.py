@@ -41,11 +41,11 @@ def wide_limits(settings: LazySettings) -> None:
 
 @pytest.fixture
 def owner() -> User:
-    return make_owner()
+    return make_owner(app=False)
 
 
 def person(door: str) -> User:
-    return make_owner() if door == "owner" else make_staff()
+    return make_owner(app=False) if door == "owner" else make_staff()
 
 
 # ── the way in ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -340,6 +340,8 @@ def test_owner_pages_want_a_verified_owner_of_an_active_merchant(owner: User) ->
     assert guarded(None) == 302
     assert guarded(owner, second_factor=False) == 302
     assert guarded(make_staff()) == 403
+    assert guarded(owner) == 302
+    TOTPDevice.objects.create(user=owner, name="app")
     assert guarded(owner) == 200
     assert neighbour.merchant
     Merchant.objects.filter(pk=neighbour.merchant.pk).update(status=Merchant.Status.CLOSED)

@@ -27,7 +27,7 @@ NOON = datetime(2026, 11, 24, 12, 0, 10, tzinfo=UTC)
 
 @pytest.fixture
 def owner(db: None) -> User:
-    return make_owner()
+    return make_owner(app=False)
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_after_twenty_tries_in_an_hour_the_right_code_is_refused(app: TOTPDevice
 
 @pytest.mark.django_db(transaction=True)
 def test_of_fifteen_right_codes_at_once_one_is_accepted() -> None:
-    app = TOTPDevice.objects.create(user=make_owner(), name="app")
+    app = TOTPDevice.objects.create(user=make_owner(app=False), name="app")
     code = code_now(app)
     assert sum(in_parallel(15, lambda: app.verify_token(code), width=15)) == 1
 

@@ -25,7 +25,7 @@ def wide_limits(settings: LazySettings) -> None:
 
 @pytest.fixture
 def owner() -> User:
-    return make_owner()
+    return make_owner(app=False)
 
 
 # ── the session ─────────────────────────────────────────────────────────────────────────────────────────────
