@@ -18,7 +18,7 @@ from portal.limits import shield
 from portal.network import address_block, client_address
 from recovery import presence, steps
 from recovery.binding import digest_of
-from recovery.doubts import doubt
+from recovery.doubts import of_texts
 from recovery.models import Recovery
 from recovery.unlocking import ANSWERED, may_unlock
 from terminals import requests
@@ -57,7 +57,7 @@ def remember(response: HttpResponse, token: str) -> None:
 
 def know_again(request: HttpRequest, response: HttpResponse, recovery: Recovery) -> None:
     """Know this browser for the shop it has just proved to be of, unless the proof is in doubt."""
-    if recovery.merchant is not None and doubt(recovery) is None:
+    if recovery.merchant is not None and not of_texts(recovery):
         known_browsers.remember(request, response, recovery.merchant, recovery.phone)
 
 

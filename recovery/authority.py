@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from portal.audit import Tag, record
 from portal.models import Merchant
-from recovery import gates
-from recovery.doubts import doubt
+from recovery.gates.decide import Decision, Subject, Verdict, authorize
+from recovery.gates.floors import TARGET_OF, Block, Door, Target
 from recovery.models import Recovery
+from recovery.ways import proofs_of, terminals_in_reach, ways_of
 from terminals.models import Operator, Terminal
+
+# Reasons that have a page of their own, which says what would help.
+TO_PROVE = frozenset({"proof", "approval", "frozen"})
 
 
 class NotAllowed(Exception):
     """The step is refused. `reason` is a stable key.
 
-    One of terminal, operator, merchant, possession, gate and doubt.
+    One of merchant, frozen, terminal, operator, possession, proof and approval.
     """
 
     def __init__(self, reason: str) -> None:
@@ -24,10 +32,8 @@ class NotAllowed(Exception):
 
 
 def terminals_of(recovery: Recovery) -> QuerySet[Terminal]:
-    """The terminals this recovery may speak to: active, unopened ones of the merchant that was proved."""
-    return Terminal.objects.filter(
-        store__merchant=recovery.merchant, state=Terminal.State.ACTIVE, tampered_at__isnull=True
-    ).select_related("store", "model", "status")
+    """The terminals this recovery may speak to: those in reach of the merchant that was proved."""
+    return terminals_in_reach(recovery.merchant).select_related("store", "model", "status")
 
 
 def operator_of(recovery: Recovery) -> Operator | None:
@@ -42,36 +48,62 @@ def authorise(recovery: Recovery, number: str) -> Terminal:
 
     Returns the terminal as it is now. Raises NotAllowed with the first reason that stands against it.
     """
-    merchant = recovery.merchant
-    if merchant is None or merchant.status != Merchant.Status.ACTIVE or recovery.proved_at is None:
-        raise NotAllowed("merchant")
-    # A phone that was replaced since, perhaps because it was stolen, proves nothing any more.
-    if merchant.phone != recovery.phone or not _asker_is_welcome(recovery):
-        raise NotAllowed("merchant")
+    decision = decide(recovery, number)
     terminal = terminals_of(recovery).filter(pk=recovery.terminal_id).first()
-    if terminal is None:
-        raise NotAllowed("terminal")
-    if not Operator.objects.filter(terminal=terminal, number=number).exists():
-        raise NotAllowed("operator")
-    if recovery.request_id is not None and recovery.possession_at is None:
-        raise NotAllowed("possession")
-    if not gates.for_operator(number, proofs_of(recovery)).open:
-        note(Tag.RECOVERY_REFUSED, recovery, operator=number)
-        raise NotAllowed("gate")
-    if doubt(recovery) is not None:
-        note(Tag.RECOVERY_REFUSED, recovery, operator=number, reason="text_alone")
-        raise NotAllowed("doubt")
-    return terminal
+    if decision.allowed and terminal is not None:
+        return terminal
+    if decision.verdict in (Verdict.PROOF, Verdict.APPROVAL):
+        note(Tag.RECOVERY_REFUSED, recovery, operator=number, reason=decision.reason)
+    raise NotAllowed(decision.reason or Block.TERMINAL)
 
 
-def proofs_of(recovery: Recovery) -> frozenset[str]:
-    """The proofs that this recovery has given, as the row says; possession is of one unit only."""
-    asked_at = recovery.request.terminal_id if recovery.request else None
-    given = {
-        gates.SMS: recovery.proved_at is not None,
-        gates.POSSESSION: recovery.possession_at is not None and asked_at == recovery.terminal_id,
+def decide(recovery: Recovery, number: str) -> Decision:
+    """What the gates say about this operator, for what is proved and stands in the rows now."""
+    return authorize(replace(_facts(recovery), target=target_of(number), blocks=_blocks(recovery, number)))
+
+
+def needing_more(recovery: Recovery, numbers: Iterable[str]) -> set[str]:
+    """The operators, of these, that the proofs given so far do not open."""
+    facts = _facts(recovery)
+    return {number for number in numbers if not authorize(replace(facts, target=target_of(number))).allowed}
+
+
+def target_of(number: str) -> Target:
+    """What an operator's number stands for."""
+    return TARGET_OF.get(number, Target.OPERATOR)
+
+
+def _facts(recovery: Recovery) -> Subject:
+    merchant = recovery.merchant
+    return Subject(
+        Target.OPERATOR,
+        _door_of(recovery),
+        proofs_of(recovery),
+        ways=ways_of(merchant) if merchant is not None else (),
+    )
+
+
+def _door_of(recovery: Recovery) -> Door:
+    if recovery.request_id is not None:
+        return Door.TERMINAL
+    if recovery.offline:
+        return Door.OFFLINE
+    return Door.OWNER if recovery.signed_in_user_id is not None else Door.BROWSER
+
+
+def _blocks(recovery: Recovery, number: str) -> frozenset[Block]:
+    merchant = recovery.merchant
+    # A phone that was replaced since, perhaps because it was stolen, proves nothing any more.
+    mine = merchant is not None and merchant.phone == recovery.phone and _asker_is_welcome(recovery)
+    if merchant is None or not mine or merchant.status != Merchant.Status.ACTIVE:
+        return frozenset({Block.MERCHANT})
+    operators = Operator.objects.filter(terminal_id=recovery.terminal_id, number=number)
+    stands = {
+        Block.FROZEN: merchant.frozen_until is not None and merchant.frozen_until > timezone.now(),
+        Block.TERMINAL: not terminals_of(recovery).filter(pk=recovery.terminal_id).exists(),
+        Block.OPERATOR: not operators.exists(),
     }
-    return frozenset(proof for proof, yes in given.items() if yes)
+    return frozenset(block for block, against in stands.items() if against)
 
 
 def _asker_is_welcome(recovery: Recovery) -> bool:

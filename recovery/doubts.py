@@ -1,38 +1,49 @@
-"""When a text alone is not enough: after too many wrong codes, for one shop or for everybody (T12)."""
+"""When the phone proves less: too many wrong codes (T12), unconfirmed for long, or just replaced (T17)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
 from portal import guessing
 from portal.models import Merchant
+from recovery.gates.floors import Doubt
 from recovery.models import Recovery
 from recovery.sources import known_browser
 
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """Why a text alone does not count, and when it will again by itself; None: only another proof helps."""
-
-    everybody: bool
-    until: datetime | None = None
+# In China a number that was given back may be somebody else's after 90 days.
+CONFIRMED_FOR = timedelta(days=90)
 
 
-def doubt(recovery: Recovery) -> Doubt | None:
-    """What stands against a recovery that was proved by a text and nothing else; None for nothing.
+def of_texts(recovery: Recovery) -> frozenset[Doubt]:
+    """What stands against codes by text or call now, for this shop or for everybody.
 
     A browser that had proved itself before is something else: whoever only guesses has none.
     """
     merchant = recovery.merchant
-    if merchant is None or recovery.possession_at is not None or known_browser(recovery, merchant):
-        return None
-    distrusted = Merchant.objects.filter(texts_distrusted_at__isnull=False)
-    if distrusted.filter(pk=merchant.pk).exists():
-        return Doubt(everybody=False)
-    seconds = guessing.everybody_waits()
-    if seconds:
-        return Doubt(everybody=True, until=timezone.now() + timedelta(seconds=seconds))
-    return None
+    if merchant is None or known_browser(recovery, merchant):
+        return frozenset()
+    found = set()
+    if Merchant.objects.filter(pk=merchant.pk, texts_distrusted_at__isnull=False).exists():
+        found.add(Doubt.DISTRUSTED)
+    if guessing.everybody_waits():
+        found.add(Doubt.EVERYBODY)
+    return frozenset(found)
+
+
+def of_phone(merchant: Merchant, now: datetime) -> frozenset[Doubt]:
+    """What stands against the registered phone itself: nobody confirmed it for long, or it is new."""
+    found = set()
+    if (merchant.phone_confirmed_at or merchant.created_at) <= now - CONFIRMED_FOR:
+        found.add(Doubt.STALE)
+    if merchant.phone_held_until is not None and merchant.phone_held_until > now:
+        found.add(Doubt.HELD)
+    return frozenset(found)
+
+
+def until(doubt: Doubt, merchant: Merchant) -> datetime | None:
+    """When a doubt ends by itself; None when only another proof, or the owner, ends it."""
+    if doubt is Doubt.EVERYBODY:
+        return timezone.now() + timedelta(seconds=guessing.everybody_waits())
+    return merchant.phone_held_until if doubt is Doubt.HELD else None

@@ -19,12 +19,14 @@ from django.utils import timezone
 from portal import challenges, texting
 from portal.audit import Tag, record
 from portal.celery import nudge
-from portal.messaging.outbox import queue_message
-from portal.models import Merchant, User
+from portal.models import Channel, Merchant, User
 from recovery.authority import NotAllowed, actor_of, authorise, note, terminals_of
 from recovery.binding import digest_of, new_token
+from recovery.doubts import of_texts
+from recovery.gates.floors import FULL, HALF, Method
 from recovery.identity import merchant_for
 from recovery.models import Recovery
+from recovery.proving import give
 from recovery.sources import source_of
 from recovery.steps import ATTENTION, CHOOSING, LIFE, PROOF_LIFE, PROVING, STATUS_LIFE, OutOfStep, step
 from terminals import commands, requests
@@ -62,7 +64,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Judged:
     """What became of a typed code, and on success the browser's new cookie."""
 
     outcome: challenges.Outcome
@@ -131,12 +133,15 @@ def resolve(recovery_id: str) -> bool:
     return moved == 1
 
 
-def resend(recovery: Recovery) -> bool:
-    """Take the next slot for the same code, if one is free; a worker does the rest. Whether one was taken."""
+def resend(recovery: Recovery, channel: str = Channel.SMS) -> bool:
+    """Take the next slot for the same code, by a text or a call; a worker does the rest.
+
+    Whether a slot was free.
+    """
     if recovery.state not in PROVING:
         return False
     with transaction.atomic():
-        taken = challenges.take_send(recovery.challenge_id)
+        taken = challenges.take_send(recovery.challenge_id, channel)
         if taken:
             transaction.on_commit(partial(nudge, "recovery.tasks.resolve", recovery.id))
     return taken
@@ -168,8 +173,7 @@ def _text(recovery: Recovery, merchant: Merchant | None) -> bool:
     source = source_of(recovery, merchant)
     against = texting.refusal(texting.Ask(recovery.phone, recovery.address_block, merchant, source))
     if not against:
-        challenge = recovery.challenge
-        queue_message("code", recovery.phone, recovery.locale, challenge=challenge, known_source=source != "")
+        challenges.queue_code(recovery.challenge, "code", recovery.locale, known_source=source != "")
     elif merchant is not None and against != "sms-per-address":
         record(Tag.RECOVERY_REFUSED, actor="worker", merchant=merchant, subject=recovery.id, limit=against)
     return not against
@@ -178,7 +182,7 @@ def _text(recovery: Recovery, merchant: Merchant | None) -> bool:
 # ── prove ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def prove(recovery: Recovery, text: str) -> Proof:
+def prove(recovery: Recovery, text: str) -> Judged:
     """Judge a typed code. A stranger's attempt is spent, answered and timed like anybody's, and so is one
     after the shop's phone was changed.
 
@@ -189,14 +193,15 @@ def prove(recovery: Recovery, text: str) -> Proof:
     known = recovery.state == State.PROVING and merchant is not None and merchant.phone == recovery.phone
     outcome = challenges.check(recovery.challenge_id, PURPOSE, _subject(recovery), text, accept=known)
     if not outcome.ok:
-        return Proof(outcome)
+        return Judged(outcome)
     token, now = new_token(), timezone.now()
     facts = {"state": State.PROVED, "browser_digest": digest_of(token), "proved_at": now}
     with transaction.atomic():
         facts |= _what_the_screen_says(recovery)
         step(recovery, State.PROVING, **facts, expires_at=now + LIFE)
-    note(Tag.RECOVERY_PROVED, recovery)
-    return Proof(outcome, token)
+        # What is doubted now stays half a proof, though another one ends the doubt a minute later.
+        give(recovery, Method.SMS, strength=HALF if of_texts(recovery) else FULL)
+    return Judged(outcome, token)
 
 
 def _what_the_screen_says(recovery: Recovery) -> dict[str, object]:

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
-from portal.forms import PhoneField, PlainForm
+from portal.forms import CodeForm, PhoneField, PlainForm
 from recovery.binding import new_token
 from recovery.identity import normalise_identifier
 from recovery.passwords import PasswordRules
@@ -156,6 +156,28 @@ class PasswordForm(AboutForm):
         if first and second and not constant_time_compare(first, second):
             self.add_error("again", ValidationError(_("The two are not the same."), code="differ"))
         return cleaned
+
+
+class WayForm(PlainForm):
+    """One way of the list."""
+
+    way = forms.CharField(
+        label=_("Way"), max_length=16, error_messages={"required": _("Choose one of the list.")}
+    )
+
+
+class AppCodeForm(CodeForm):
+    """The code of an authenticator app, and whose it is when several owners have one."""
+
+    app = forms.ChoiceField(label=_("Whose app is it?"))
+
+    def __init__(self, *args: Any, owners: list[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["app"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = owners
+        if len(owners) == 1:
+            field.widget, field.initial = forms.HiddenInput(), owners[0][0]
 
 
 class QuestionForm(AboutForm):

@@ -125,6 +125,31 @@ class Recovery(models.Model):
         return mask_phone(self.phone)
 
 
+class Proof(models.Model):
+    """One thing that was proved in one recovery, once; `recovery.gates` says what it is worth.
+
+    `subject` is what proved it: a terminal, an owner's account, an address; empty where there is only one.
+    """
+
+    recovery = models.ForeignKey(Recovery, on_delete=models.CASCADE, related_name="proofs")
+    method = models.CharField(_("how"), max_length=16)
+    # 2 is a full proof, 1 half of one: what it was worth when it was given.
+    strength = models.PositiveSmallIntegerField(default=2)
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    subject = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        verbose_name = _("proof")
+        verbose_name_plural = _("proofs")
+        ordering = ["at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["recovery", "method", "subject"], name="a_proof_counts_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.strength}"
+
+
 class Ticket(models.Model):
     """A case that a person has to look at. It proves nothing: whatever it says was typed by somebody."""
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from portal import guessing
 from portal.audit import Tag
-from recovery import gates
-from recovery.authority import actor_of, note, proofs_of
+from recovery.authority import decide, note
+from recovery.gates.floors import Method
 from recovery.models import Recovery
+from recovery.proving import give
 from recovery.steps import OutOfStep, row, step
 from terminals import requests
 from terminals.models import RecoveryRequest
@@ -57,10 +57,9 @@ def _stands_there(recovery: Recovery, request: RecoveryRequest) -> None:
     waiting = row(recovery, State.PROVED).filter(possession_at__isnull=True)
     if waiting.update(possession_at=request.proved_at) == 1:
         note(Tag.RECOVERY_AT_TERMINAL, recovery, request=request.id)
-        if recovery.merchant is not None:
-            guessing.trust_again(recovery.merchant, actor_of(recovery))
+    give(recovery, Method.POSSESSION, subject=request.terminal_id)
     recovery.refresh_from_db()
-    if not gates.for_operator(recovery.operator_number, proofs_of(recovery)).open:
+    if not decide(recovery, recovery.operator_number).is_open:
         # The screen need not wait for what this door cannot open.
         requests.deny(request.id)
 

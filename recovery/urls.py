@@ -4,10 +4,11 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from recovery import (
-    doubt_views,
+    code_views,
     offline_views,
     owner_views,
     presence_views,
+    proof_views,
     status_views,
     support_views,
     views,
@@ -32,8 +33,10 @@ register_converter(UserCode, "user_code")
 app_name = "recovery"
 urlpatterns = [
     path("", views.identify, name="identify"),
-    path("code", views.code, name="code"),
-    path("code/resend", views.resend, name="resend"),
+    path("code", code_views.code, name="code"),
+    path("code/delivery", code_views.delivery_fragment, name="delivery"),
+    path("code/resend", code_views.resend, name="resend"),
+    path("code/call", code_views.call, name="call"),
     path("t", presence_views.user_code, name="user_code"),
     path("t/<user_code:code>", presence_views.phone, name="phone"),
     path("match", presence_views.match, name="match"),
@@ -42,8 +45,9 @@ urlpatterns = [
     path("terminal", views.terminal, name="terminal"),
     path("operator", views.operator, name="operator"),
     path("operator/remembered", views.remembered, name="remembered"),
-    path("refused/<operator_number:number>", views.refused, name="refused"),
-    path("more-proof", doubt_views.more_proof, name="more_proof"),
+    path("prove/<operator_number:number>", proof_views.prove, name="prove"),
+    path("prove/<operator_number:number>/terminal", proof_views.terminal, name="prove_at_terminal"),
+    path("prove/<operator_number:number>/app", proof_views.app, name="prove_by_app"),
     path("password", views.password, name="password"),
     path("password/choose", views.let_them_choose, name="let_them_choose"),
     path("offline", offline_views.offline, name="offline"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -10,18 +9,17 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_POST
 
-from portal import challenges, known_browsers, texting
-from portal.forms import CodeForm
+from portal import known_browsers, texting
 from portal.network import address_block, client_address
-from recovery import access, flow, gates, presence, steps
+from recovery import access, flow, presence, steps
 from recovery.access import at, recovery_of, remember, shielded
-from recovery.authority import NotAllowed, operator_of, proofs_of, terminals_of
+from recovery.authority import TO_PROVE, NotAllowed, needing_more, operator_of, terminals_of
 from recovery.binding import new_token, token_for
 from recovery.forms import AboutForm, IdentifyForm, OperatorForm, PasswordForm, TerminalForm
 from recovery.models import Recovery
@@ -103,62 +101,6 @@ def just_started(recovery: Recovery) -> bool:
     return recovery.state in steps.PROVING and recovery.created_at > timezone.now() - SAME_TAB
 
 
-# ── 2 code ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@page_methods
-@shielded("code")
-@at(*steps.PROVING)
-def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
-    """Ask for the code. Looking at this page or reloading it sends nothing."""
-    form = CodeForm(posted(request))
-    if request.method == "POST" and form.is_valid():
-        proof = flow.prove(recovery, form.cleaned_data["code"])
-        if proof.token is not None:
-            recovery.refresh_from_db()
-            if recovery.user_code_digest and recovery.request_id is None:
-                messages.warning(request, screen_gone())
-            response = go_on(recovery)
-            remember(response, proof.token)
-            access.know_again(request, response, recovery)
-            return response
-        form.add_error("code", refusal(proof.outcome))
-        recovery.challenge.refresh_from_db()
-    challenge = recovery.challenge
-    tries = challenges.tries_left(challenge)
-    return page(
-        request,
-        "code",
-        recovery,
-        2,
-        form=form,
-        tail=recovery.phone[-4:],
-        wait=challenges.next_send_in(challenge),
-        sends_left=challenges.sends_left(challenge),
-        tries_left=tries,
-        minutes=int(challenges.LIFE.total_seconds() // 60),
-        dead=tries == 0,
-        stopped=texting.stopped(),
-    )
-
-
-def screen_gone() -> str:
-    """What is said to somebody who was too late for the screen's code, or second."""
-    return _("The code on the terminal's screen is used or has run out. You can go on here all the same.")
-
-
-def refusal(outcome: challenges.Outcome) -> str:
-    """Why a code was not taken, in words."""
-    if outcome.tries_left > 0 and outcome.reason == "wrong":
-        text = ngettext(
-            "That code is not right. %(count)d try left.",
-            "That code is not right. %(count)d tries left.",
-            outcome.tries_left,
-        )
-        return text % {"count": outcome.tries_left}
-    return _("This code can no longer be used. Please start again.")
-
-
 def go_on(recovery: Recovery) -> HttpResponse:
     """Take the steps that need no answer, and lead to the page of the first that needs one."""
     if presence.is_asked(recovery):
@@ -171,22 +113,10 @@ def go_on(recovery: Recovery) -> HttpResponse:
             if len(only) == 1:
                 flow.choose_terminal(recovery, only[0].pk)
     except NotAllowed as refusal:
-        if refusal.reason == "gate":
-            return redirect("recovery:refused", recovery.operator_number)
-        if refusal.reason == "doubt":
-            return redirect("recovery:more_proof")
+        if refusal.reason in TO_PROVE:
+            return redirect("recovery:prove", recovery.operator_number)
     recovery.refresh_from_db()
     return redirect(access.page_of(recovery))
-
-
-@require_POST
-@shielded("code")
-@at(*steps.PROVING)
-def resend(request: HttpRequest, recovery: Recovery) -> HttpResponse:
-    """Ask for the same code once more. Too early, the page says how long."""
-    if flow.resend(recovery):
-        messages.success(request, _("Asked for once more; the code stays the same."))
-    return redirect("recovery:code")
 
 
 # ── 3 terminal, 4 operator ──────────────────────────────────────────────────────────────────────────────────
@@ -233,17 +163,15 @@ def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         try:
             flow.choose_operator(recovery, number)
         except NotAllowed as refusal:
-            if refusal.reason == "gate":
-                return redirect("recovery:refused", number)
-            if refusal.reason == "doubt":
-                return redirect("recovery:more_proof")
+            if refusal.reason in TO_PROVE:
+                return redirect("recovery:prove", number)
             form.add_error("operator", _("Choose an operator of the list."))
         else:
             recovery.refresh_from_db()
             return redirect(access.page_of(recovery))
     context = {
         "form": form,
-        "rows": operator_rows(till, recovery.operator_number, proofs_of(recovery)),
+        "rows": operator_rows(till, recovery),
         "terminal": till,
         "health": health(till, timezone.now()),
         "several": recovery.request_id is None and terminals_of(recovery).count() > 1,
@@ -251,12 +179,13 @@ def operator(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     return page(request, "choose_operator", recovery, 4, **context)
 
 
-def operator_rows(till: Terminal, chosen: str, given: Collection[str]) -> list[dict[str, Any]]:
+def operator_rows(till: Terminal, recovery: Recovery) -> list[dict[str, Any]]:
     """The operators for the page, ordinary ones first; `locked` is what the terminal itself reported."""
     status = getattr(till, "status", None)
     reported = status.inventory.get("operators", []) if status else []
     locked = {entry.get("op") for entry in reported if entry.get("locked")}
-    operators = Operator.objects.filter(terminal=till).order_by("number")
+    operators = list(Operator.objects.filter(terminal=till).order_by("number"))
+    more = needing_more(recovery, [each.number for each in operators])
     rows = [
         {
             "value": each.number,
@@ -264,8 +193,8 @@ def operator_rows(till: Terminal, chosen: str, given: Collection[str]) -> list[d
             "name": each.name,
             "role": each.get_role_display(),
             "locked": each.number in locked,
-            "extra_proof": not gates.for_operator(each.number, given).open,
-            "checked": each.number == chosen,
+            "extra_proof": each.number in more,
+            "checked": each.number == recovery.operator_number,
         }
         for each in operators
     ]
@@ -282,17 +211,6 @@ def remembered(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     if recovery.reason != "remembered":
         return redirect(access.page_of(recovery))
     return page(request, "remembered", recovery)
-
-
-@require_safe
-@at(*steps.CHOOSING)
-def refused(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
-    """Say that this operator needs more than a text message. Nothing has moved."""
-    gate = gates.for_operator(number, proofs_of(recovery))
-    chosen = Operator.objects.filter(terminal_id=recovery.terminal_id, number=number).first()
-    if gate.open or chosen is None:
-        return redirect(access.page_of(recovery))
-    return page(request, "refused", recovery, operator_number=number, operator=chosen, gate=gate)
 
 
 # ── 5 new password ──────────────────────────────────────────────────────────────────────────────────────────
@@ -350,8 +268,9 @@ def cannot(reason: str) -> str:
     """Why no command could be sent, in words, with what to do."""
     words = {
         "too_many_open": _("Too many commands are waiting for this terminal. Switch it on, then try again."),
-        "gate": _("This operator needs one more proof. Please contact support."),
-        "doubt": _("A text alone is not enough now. Start again at the terminal, or contact support."),
+        "proof": _("This operator needs one more proof. Choose the operator once more to see which."),
+        "approval": _("This operator needs one more proof. Please contact support."),
+        "frozen": _("Somebody of your shop has stopped all resets for an hour. Please contact support."),
         "operator": _("This operator is no longer on the terminal. Please choose again."),
         "no_operator": _("This operator is no longer on the terminal. Please choose again."),
         "possession": _("Please start again at the terminal."),

@@ -62,7 +62,7 @@ def test_a_reset_that_starts_at_the_till_ends_there(walker: Walker, world: World
 def test_the_supervisor_is_reset_by_phone_and_screen_together(walker: Walker, world: World) -> None:
     walker.prove()
     walker.send("operator", operator="00")
-    walker.at("/refused/00")
+    walker.at("/prove/00")
     walker.look("refused")
     code, match = forget(world, "00")
     prove_at(walker, code)

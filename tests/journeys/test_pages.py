@@ -11,6 +11,7 @@ import pytest
 from django.contrib.admin.utils import unquote
 
 from tests.cast import ANOTHER
+from tests.journeys.test_account import enrol
 from tests.journeys.walker import Walker, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.slow]
@@ -79,7 +80,7 @@ def test_what_can_go_wrong_before_the_password(
     walker.page.locator("main button.key").click()
     walker.at("/operator")
     walker.send("operator", operator="00")
-    walker.at("/refused/00")
+    walker.at("/prove/00")
     walker.look("refused")
     walker.go("/operator")
     walker.send("operator", operator="05")
@@ -170,8 +171,11 @@ def sign_in(walker: Walker, door: str, who: dict[str, str], picture: str) -> Non
 
 
 def test_an_owner_looks_around_and_starts_a_reset(walker: Walker, world: World) -> None:
+    world.stack.run("-m", "tests.journeys.backstage", "forget", world.facts["owner"]["username"])
     sign_in(walker, "/sign-in", world.facts["owner"], "sign-in")
-    walker.at("/home")
+    walker.at("/account/secure")
+    enrol(walker)
+    walker.go("/home")
     walker.look("home")
     found = re.search(r"/terminals/(trm_[A-Za-z0-9_-]{16})", walker.page.content())
     assert found is not None

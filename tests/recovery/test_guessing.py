@@ -116,10 +116,10 @@ def test_T12_a_right_code_alone_opens_nothing_then_and_the_page_names_the_other_
     visitor = Visitor()
     visitor.prove()
     answer = visitor.choose()
-    assert answer.url == "/more-proof"
-    page = visitor.client.get("/more-proof", headers={"Accept-Language": "en"}).content.decode()
+    assert answer.url == "/prove/03"
+    page = visitor.client.get("/prove/03", headers={"Accept-Language": "en"}).content.decode()
     assert "many wrong codes for this shop" in page
-    assert 'href="/t"' in page and 'href="/support"' in page
+    assert 'value="possession"' in page and 'href="/support"' in page
     assert visitor.set_password().status_code == 302
     assert visitor.recovery.command_id is None
 
@@ -149,8 +149,8 @@ def test_T12_after_the_days_budget_nobody_is_let_in_by_a_text_until_midnight(
         assert 12 * 3600 - 60 < guessing.everybody_waits() <= 12 * 3600
         visitor = Visitor()
         visitor.prove()
-        assert visitor.choose().url == "/more-proof"
-        page = visitor.client.get("/more-proof", headers={"Accept-Language": "en"}).content.decode()
+        assert visitor.choose().url == "/prove/03"
+        page = visitor.client.get("/prove/03", headers={"Accept-Language": "en"}).content.decode()
         assert "on a large scale" in page and "11-25 08:00" in page
         clock.shift(timedelta(hours=12))
         another = Visitor()

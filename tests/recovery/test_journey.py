@@ -104,8 +104,8 @@ def test_the_list_alone_may_end_the_journey(visitor: Visitor) -> None:
 @pytest.mark.parametrize("number", ["00", "99"])
 def test_supervisor_and_maintenance_are_refused_and_nothing_moves(visitor: Visitor, number: str) -> None:
     visitor.prove()
-    assert visitor.choose(number).url == f"/refused/{number}"
-    assert "/support" in visitor.get("refused", number).content.decode()
+    assert visitor.choose(number).url == f"/prove/{number}"
+    assert "/support" in visitor.get("prove", number).content.decode()
     assert (visitor.recovery.state, visitor.recovery.operator_number) == (State.PROVED, "")
     assert not Command.objects.exists()
 

@@ -41,8 +41,8 @@ def test_the_code_leads_straight_to_the_password(owner: Visitor, till: PairedTil
 
 def test_the_supervisor_is_refused_here_as_well(owner: Visitor, till: PairedTill) -> None:
     start(owner, till, "00")
-    assert owner.post("code", code=owner.code).url == "/refused/00"
-    assert owner.get("refused", "00").status_code == 200
+    assert owner.post("code", code=owner.code).url == "/prove/00"
+    assert owner.get("prove", "00").status_code == 200
     owner.set_password("258741")
     assert not Command.objects.exists()
 

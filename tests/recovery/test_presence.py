@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from portal.models import AuditEvent, Message
-from recovery import flow, gates
+from recovery import flow
 from recovery.authority import NotAllowed
 from recovery.models import Recovery
 from terminals import requests
@@ -248,9 +248,6 @@ class TestWhoseItIs:
 
 
 class TestWhatItOpens:
-    def test_a_text_message_alone_opens_neither_supervisor_nor_maintenance(self) -> None:
-        assert [gates.for_operator(number).open for number in ("00", "99", "03")] == [False, False, True]
-
     def test_phone_and_terminal_together_open_the_supervisor(
         self, visitor: Visitor, till: PairedTill
     ) -> None:
@@ -266,24 +263,21 @@ class TestWhatItOpens:
     ) -> None:
         shown = show(till, "99")
         visitor.prove_at(shown)
-        assert visitor.post("match", number=shown.match).url == "/refused/99"
-        assert visitor.get("refused", "99").status_code == 200
+        assert visitor.post("match", number=shown.match).url == "/prove/99"
+        assert visitor.get("prove", "99").status_code == 200
         assert RecoveryRequest.objects.get().state == "denied"
         with pytest.raises(NotAllowed):
             flow.choose_operator(visitor.recovery, "99")
-
-    def test_possession_without_the_text_opens_nothing(self) -> None:
-        assert not gates.for_operator("03", {gates.POSSESSION}).open
-        assert not gates.for_operator("00", {gates.POSSESSION}).open
 
     def test_the_refusal_of_the_supervisor_shows_the_way_to_the_terminal(
         self, visitor: Visitor, till: PairedTill
     ) -> None:
         visitor.prove()
-        assert visitor.choose("00").url == "/refused/00"
-        assert 'href="/t"' in words(visitor.get("refused", "00"))
-        assert visitor.choose("99").url == "/refused/99"
-        assert 'href="/t"' not in words(visitor.get("refused", "99"))
+        assert visitor.choose("00").url == "/prove/00"
+        assert 'value="possession"' in words(visitor.get("prove", "00"))
+        assert 'href="/t"' in words(visitor.get("prove_at_terminal", "00"))
+        assert visitor.choose("99").url == "/prove/99"
+        assert 'value="possession"' not in words(visitor.get("prove", "99"))
 
 
 class TestNothingIsTold:

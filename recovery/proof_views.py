@@ -1,0 +1,156 @@
+"""How do you want to prove it: the ways that are open, why the others are not, and a page for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_safe
+
+from portal.challenges import Outcome
+from recovery import access, doubts, flow, proving, steps
+from recovery.access import at, shielded
+from recovery.authority import TO_PROVE, NotAllowed, decide
+from recovery.forms import AppCodeForm, WayForm
+from recovery.gates.decide import Decision, Verdict, Way
+from recovery.gates.floors import Doubt, Method
+from recovery.models import Recovery
+from recovery.pages import page, page_methods, posted
+from recovery.status import clock
+from recovery.ways import apps_of
+from terminals.models import Operator
+
+# The page of each way, its name, and what it takes.
+PAGES: Mapping[Method, str] = {
+    Method.TOTP: "recovery:prove_by_app",
+    Method.POSSESSION: "recovery:prove_at_terminal",
+}
+NAMES: Mapping[Method, tuple[str | Promise, str | Promise]] = {
+    Method.SMS: (gettext_lazy("Text message"), ""),
+    Method.TOTP: (
+        gettext_lazy("Authenticator app"),
+        gettext_lazy("Six digits that change every half minute"),
+    ),
+    Method.POSSESSION: (gettext_lazy("At the terminal"), gettext_lazy("Scan the QR code on its screen")),
+}
+NONE: Mapping[Method, str | Promise] = {
+    Method.TOTP: gettext_lazy("No owner of this shop has set one up."),
+    Method.POSSESSION: gettext_lazy("No terminal of this shop is connected."),
+}
+SHUT: Mapping[str, str | Promise] = {
+    "policy": gettext_lazy("Your provider does not take this proof."),
+    Doubt.HELD: gettext_lazy("It was changed less than 72 hours ago."),
+}
+
+
+@page_methods
+@at(*steps.CHOOSING)
+def prove(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
+    """Ask how the further proof shall be given. Nothing has moved; without a need it leads on."""
+    decision = decide(recovery, number)
+    chosen = Operator.objects.filter(terminal_id=recovery.terminal_id, number=number).first()
+    if decision.reason not in TO_PROVE or chosen is None:
+        return onward(recovery, number)
+    if decision.verdict is not Verdict.PROOF:
+        return page(request, "refused", recovery, 4, operator=chosen, until=frozen_until(recovery, decision))
+    ways = {way.method: way for way in decision.open if way.method in PAGES}
+    form = WayForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        if form.cleaned_data["way"] in ways:
+            return redirect(PAGES[form.cleaned_data["way"]], number)
+        form.add_error("way", _("Choose one of the list."))
+    rows = [{"value": way, "name": NAMES[way][0], "takes": NAMES[way][1]} for way in ways]
+    context = {
+        "form": form,
+        "rows": rows,
+        "shut": [closed(way) for way in decision.shut if way.shut != "given"],
+        "given": [NAMES[Method(proof.method)][0] for proof in recovery.proofs.all()],
+        "doubt": next((doubt for doubt in Doubt if doubt in decision.doubts), ""),
+        "until": ends(decision, recovery),
+        "operator": chosen,
+    }
+    return page(request, "prove", recovery, 4, **context)
+
+
+def closed(way: Way) -> dict[str, str | Promise]:
+    """A way that is shut, why, and when it opens."""
+    why = NONE[way.method] if way.shut == "none" else SHUT[way.shut]
+    return {"name": NAMES[way.method][0], "why": why, "opens": clock(way.opens_at)}
+
+
+def ends(decision: Decision, recovery: Recovery) -> str:
+    """When what is doubted about the phone is over, if it passes by itself."""
+    assert recovery.merchant is not None
+    times = [doubts.until(doubt, recovery.merchant) for doubt in decision.doubts]
+    known = [time for time in times if time is not None]
+    return clock(max(known)) if known and len(known) == len(times) else ""
+
+
+def frozen_until(recovery: Recovery, decision: Decision) -> datetime | None:
+    """Until when somebody of the shop has stopped everything, if that is why."""
+    frozen = decision.reason == "frozen" and recovery.merchant is not None
+    return recovery.merchant.frozen_until if frozen and recovery.merchant else None
+
+
+def onward(recovery: Recovery, number: str) -> HttpResponse:
+    """To the password, now that the proofs are enough; else to the page that says what is missing."""
+    try:
+        flow.choose_operator(recovery, number)
+    except NotAllowed as refusal:
+        if refusal.reason in TO_PROVE:
+            return redirect("recovery:prove", number)
+    recovery.refresh_from_db()
+    return redirect(access.page_of(recovery))
+
+
+def is_open(recovery: Recovery, number: str, method: Method) -> bool:
+    """Whether this way would add something to what was proved."""
+    return method in {way.method for way in decide(recovery, number).open}
+
+
+@require_safe
+@at(*steps.CHOOSING)
+def terminal(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
+    """Say how to begin at the terminal, where standing there is the second proof."""
+    if not is_open(recovery, number, Method.POSSESSION):
+        return redirect("recovery:prove", number)
+    return page(request, "prove_at_terminal", recovery, 4, number=number)
+
+
+@page_methods
+@shielded("code")
+@at(*steps.CHOOSING)
+def app(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
+    """Ask for the code of an owner's authenticator app; with several owners, also whose it is."""
+    if not is_open(recovery, number, Method.TOTP):
+        return redirect("recovery:prove", number)
+    assert recovery.merchant is not None
+    owners = [(str(device.pk), device.user.get_username()) for device in apps_of(recovery.merchant)]
+    form = AppCodeForm(posted(request), owners=owners)
+    if request.method == "POST" and form.is_valid():
+        outcome = proving.by_app(recovery, form.cleaned_data["app"], form.cleaned_data["code"])
+        if outcome.ok:
+            return onward(recovery, number)
+        form.add_error("code", refusal(outcome))
+    return page(request, "prove_by_app", recovery, 4, form=form, number=number)
+
+
+def refusal(outcome: Outcome) -> str:
+    """Why a code was not taken, in words."""
+    if outcome.reason == "exhausted":
+        return _("Too many wrong codes for this account. Try again in an hour, or prove it in another way.")
+    if outcome.reason == "used":
+        return _("This code was used already. Wait for the next one.")
+    if outcome.reason == "wrong" and outcome.tries_left > 1:
+        text = ngettext(
+            "That code is not right. %(count)d try left.",
+            "That code is not right. %(count)d tries left.",
+            outcome.tries_left,
+        )
+        return text % {"count": outcome.tries_left}
+    return _("That code is not right.")

@@ -1,0 +1,246 @@
+"""One more proof: which ways the page offers, what each adds, and that nothing else adds anything."""
+
+from __future__ import annotations
+
+import base64
+import time
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from django_otp.oath import hotp
+
+from portal.devices import STEP_S, TOTPDevice
+from portal.models import Allowance, AuditEvent, Merchant, User
+from recovery import flow
+from recovery.authority import NotAllowed
+from recovery.gates.floors import HALF, Method
+from recovery.models import Proof, Recovery
+from recovery.proving import give
+from terminals import requests
+from tests.cast import PairedTill, make_other_merchant, make_owner
+from tests.portal.parallel import in_parallel
+from tests.recovery.visitor import Visitor, make_shop
+
+pytestmark = pytest.mark.django_db
+ENGLISH = {"Accept-Language": "en"}
+
+
+@pytest.fixture
+def till() -> PairedTill:
+    return make_shop()
+
+
+@pytest.fixture
+def visitor(till: PairedTill) -> Visitor:
+    visitor = Visitor()
+    visitor.prove()
+    return visitor
+
+
+def app_of(owner: User) -> TOTPDevice:
+    return TOTPDevice.objects.get_or_create(user=owner, defaults={"name": "app"})[0]
+
+
+def code_of(device: TOTPDevice, steps_ahead: int = 0) -> str:
+    key = base64.b32decode(device.seed)
+    return str(hotp(key, int(time.time()) // STEP_S + steps_ahead, 6)).zfill(6)
+
+
+def page(visitor: Visitor, number: str = "00") -> str:
+    return str(visitor.client.get(f"/prove/{number}", headers=ENGLISH).content.decode())
+
+
+def prove(visitor: Visitor, way: str, number: str = "00", **typed: str) -> str:
+    return str(getattr(visitor.client.post(f"/prove/{number}/{way}", typed), "url", ""))
+
+
+def proofs() -> list[tuple[str, int]]:
+    return list(Proof.objects.values_list("method", "strength"))
+
+
+def doubt_texts() -> None:
+    Merchant.objects.update(texts_distrusted_at=timezone.now())
+
+
+# ── the page ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_from_the_text_is_a_proof_of_its_own(visitor: Visitor) -> None:
+    assert proofs() == [("sms", 2)]
+    assert AuditEvent.objects.get(tag="recovery:recovery:proved").facts == {"method": "sms", "strength": "2"}
+
+
+def test_the_page_offers_what_the_shop_has_and_says_why_not_the_rest(visitor: Visitor) -> None:
+    assert visitor.choose("00").url == "/prove/00"
+    seen = page(visitor)
+    assert 'value="possession"' in seen and 'value="totp"' not in seen
+    assert "No owner of this shop has set one up." in seen and 'href="/support"' in seen
+    app_of(make_owner(Merchant.objects.get()))
+    assert 'value="totp"' in page(visitor)
+
+
+def test_choosing_a_way_leads_to_its_page_and_nothing_else_is_taken(visitor: Visitor) -> None:
+    assert visitor.client.post("/prove/00", {"way": "possession"}).headers["Location"] == "/prove/00/terminal"
+    for way in ("totp", "merchant_number", "sms", ""):
+        assert visitor.client.post("/prove/00", {"way": way}).status_code == 200
+
+
+def test_where_nothing_is_missing_the_page_leads_on(visitor: Visitor) -> None:
+    assert visitor.client.get("/prove/03").headers["Location"] == "/password"
+    assert visitor.client.get("/prove/77").headers["Location"] == "/password"
+
+
+@pytest.mark.parametrize("way", ["terminal", "app"])
+def test_a_page_of_a_way_that_is_not_open_leads_back(visitor: Visitor, way: str) -> None:
+    number = "03" if way == "terminal" else "00"
+    assert visitor.client.get(f"/prove/{number}/{way}").headers["Location"] == f"/prove/{number}"
+
+
+@pytest.mark.parametrize("address", ["/prove/00", "/prove/00/app", "/prove/00/terminal"])
+def test_nobody_sees_it_before_the_code_from_the_text(till: PairedTill, address: str) -> None:
+    known, stranger = Visitor(), Visitor()
+    known.identify()
+    stranger.identify(phone="13800007777")
+    for each in (known, stranger):
+        each.worker()
+        assert each.client.get(address).headers["Location"] == "/code"
+        answer = each.client.post(address, {"way": "totp", "code": "123456"})
+        assert answer.status_code == 405 or answer.headers["Location"] == "/code"
+    assert Visitor().client.get(address).status_code == 410
+
+
+def test_a_shop_that_stopped_everything_is_told_until_when(visitor: Visitor) -> None:
+    Merchant.objects.update(frozen_until=timezone.now() + timedelta(hours=1))
+    assert visitor.choose("03").url == "/prove/03"
+    assert "All resets of this shop are stopped" in page(visitor, "03")
+    with pytest.raises(NotAllowed) as refusal:
+        flow.choose_operator(visitor.recovery, "03")
+    assert refusal.value.reason == "frozen"
+
+
+# ── an authenticator app ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_text_and_app_together_open_the_supervisor_far_from_the_till(visitor: Visitor) -> None:
+    device = app_of(make_owner(Merchant.objects.get()))
+    assert prove(visitor, "app", code=code_of(device), app=str(device.pk)) == "/password"
+    visitor.set_password("719402")
+    command = visitor.recovery.command
+    assert command is not None and command.operator_number == "00"
+    assert proofs() == [("sms", 2), ("totp", 2)]
+
+
+def test_they_do_not_open_maintenance(visitor: Visitor) -> None:
+    device = app_of(make_owner(Merchant.objects.get()))
+    prove(visitor, "app", code=code_of(device), app=str(device.pk))
+    assert prove(visitor, "app", "99", code=code_of(device, 1), app=str(device.pk)) == "/prove/99"
+    assert "second person" in page(visitor, "99")
+    with pytest.raises(NotAllowed) as refusal:
+        flow.choose_operator(visitor.recovery, "99")
+    assert refusal.value.reason == "approval"
+
+
+def test_a_wrong_code_proves_nothing_and_a_used_one_neither(visitor: Visitor) -> None:
+    device = app_of(make_owner(Merchant.objects.get()))
+    right = code_of(device)
+    assert prove(visitor, "app", code=f"{(int(right) + 1) % 10**6:06}", app=str(device.pk)) == ""
+    assert device.judge(right).ok
+    assert prove(visitor, "app", code=right, app=str(device.pk)) == ""
+    assert proofs() == [("sms", 2)]
+
+
+def test_the_app_of_another_shop_or_of_a_stopped_account_is_not_asked(visitor: Visitor) -> None:
+    mine = app_of(make_owner(Merchant.objects.get(number="898440158120031")))
+    theirs = app_of(make_owner(make_other_merchant(), "neighbour"))
+    assert prove(visitor, "app", code=code_of(theirs), app=str(theirs.pk)) == ""
+    assert prove(visitor, "app", code=code_of(theirs), app=str(mine.pk)) == ""
+    User.objects.filter(pk=mine.user_id).update(is_active=False)
+    assert prove(visitor, "app", code=code_of(mine), app=str(mine.pk)) == "/prove/00"
+    assert proofs() == [("sms", 2)]
+
+
+def test_with_several_owners_only_the_one_that_is_named_spends_a_try(visitor: Visitor) -> None:
+    merchant = Merchant.objects.get()
+    first, second = app_of(make_owner(merchant)), app_of(make_owner(merchant, "partner"))
+    seen = visitor.client.get("/prove/00/app").content.decode()
+    assert "<select" in seen and "partner" in seen
+    wrong = f"{(int(code_of(second)) + 1) % 10**6:06}"
+    prove(visitor, "app", code=wrong, app=str(second.pk))
+    assert Allowance.objects.filter(limit="second-factor-per-account").count() == 1
+    assert prove(visitor, "app", code=code_of(first), app=str(first.pk)) == "/password"
+
+
+def test_a_proof_of_somebody_whose_account_was_stopped_since_is_gone(visitor: Visitor) -> None:
+    device = app_of(make_owner(Merchant.objects.get()))
+    prove(visitor, "app", code=code_of(device), app=str(device.pk))
+    User.objects.update(is_active=False)
+    visitor.set_password("719402")
+    assert visitor.recovery.command is None
+
+
+# ── halves ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_T17_a_phone_nobody_confirmed_for_90_days_opens_an_operator_and_not_the_supervisor(
+    visitor: Visitor,
+) -> None:
+    Merchant.objects.update(phone_confirmed_at=timezone.now() - timedelta(days=91))
+    device = app_of(make_owner(Merchant.objects.get()))
+    assert prove(visitor, "app", code=code_of(device), app=str(device.pk)) == "/prove/00"
+    assert "confirmed the registered phone for 90 days" in page(visitor)
+    assert visitor.choose("03").url == "/password"
+
+
+def test_T17_a_phone_that_was_never_confirmed_is_as_old_as_its_shop(visitor: Visitor) -> None:
+    Merchant.objects.update(created_at=timezone.now() - timedelta(days=91))
+    give(visitor.recovery, Method.TOTP, subject=f"user:{make_owner(Merchant.objects.get()).pk}")
+    assert visitor.choose("00").url == "/prove/00"
+    Merchant.objects.update(phone_confirmed_at=timezone.now())
+    assert visitor.choose("00").url == "/password"
+
+
+def test_T17_a_phone_that_was_just_replaced_counts_nothing_for_the_supervisor(visitor: Visitor) -> None:
+    Merchant.objects.update(phone_held_until=timezone.now() + timedelta(hours=70))
+    give(visitor.recovery, Method.TOTP, subject=f"user:{make_owner(Merchant.objects.get()).pk}")
+    assert visitor.choose("00").url == "/prove/00"
+    assert "changed less than 72 hours ago" in page(visitor)
+    assert visitor.choose("03").url == "/password"
+
+
+def test_T12_a_text_given_while_texts_are_doubted_stays_half_when_another_proof_ends_the_doubt(
+    till: PairedTill,
+) -> None:
+    doubt_texts()
+    visitor = Visitor()
+    shown = requests.open_request(till.terminal, "00")
+    visitor.prove_at(shown)
+    assert visitor.post("match", number=shown.match).url == "/prove/00"
+    assert proofs() == [("sms", HALF), ("possession", 2)]
+    assert Merchant.objects.get().texts_distrusted_at is None
+    assert visitor.choose("03").url == "/password"
+
+
+def test_T12_an_app_ends_the_doubt_and_opens_an_operator_at_once(till: PairedTill) -> None:
+    doubt_texts()
+    visitor = Visitor()
+    visitor.prove()
+    device = app_of(make_owner(Merchant.objects.get()))
+    assert visitor.choose("03").url == "/prove/03"
+    assert prove(visitor, "app", "03", code=code_of(device), app=str(device.pk)) == "/password"
+    assert Merchant.objects.get().texts_distrusted_at is None
+    assert proofs() == [("sms", HALF), ("totp", 2)]
+
+
+# ── once ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_twenty_at_once_one_gives_the_proof() -> None:
+    make_shop()
+    visitor = Visitor()
+    visitor.prove()
+    recovery = Recovery.objects.get()
+    given = in_parallel(20, lambda: give(recovery, Method.CONTACT, subject="somebody"))
+    assert given.count(True) == 1
+    assert Proof.objects.filter(method="contact").count() == 1
