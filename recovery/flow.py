@@ -200,7 +200,8 @@ def prove(recovery: Recovery, text: str) -> Judged:
         facts |= _what_the_screen_says(recovery)
         step(recovery, State.PROVING, **facts, expires_at=now + LIFE)
         # What is doubted now stays half a proof, though another one ends the doubt a minute later.
-        give(recovery, Method.SMS, strength=HALF if of_texts(recovery) else FULL)
+        method = Method(recovery.challenge.channel)
+        give(recovery, method, strength=HALF if of_texts(recovery) else FULL)
     return Judged(outcome, token)
 
 

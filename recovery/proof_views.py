@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
+from portal import passkey_views
 from portal.challenges import Outcome
+from portal.forms import PasskeyForm
 from recovery import access, doubts, flow, proving, steps
 from recovery.access import at, shielded
 from recovery.authority import TO_PROVE, NotAllowed, decide
-from recovery.forms import AppCodeForm, WayForm
+from recovery.forms import AppCodeForm, PaperForm, WayForm
 from recovery.gates.decide import Decision, Verdict, Way
 from recovery.gates.floors import Doubt, Method
 from recovery.models import Recovery
@@ -28,20 +31,28 @@ from terminals.models import Operator
 # The page of each way, its name, and what it takes.
 PAGES: Mapping[Method, str] = {
     Method.TOTP: "recovery:prove_by_app",
+    Method.PASSKEY: "recovery:prove_by_passkey",
+    Method.RECOVERY_CODE: "recovery:prove_by_paper",
     Method.POSSESSION: "recovery:prove_at_terminal",
 }
 NAMES: Mapping[Method, tuple[str | Promise, str | Promise]] = {
     Method.SMS: (gettext_lazy("Text message"), ""),
+    Method.VOICE: (gettext_lazy("Phone call"), ""),
     Method.TOTP: (
         gettext_lazy("Authenticator app"),
         gettext_lazy("Six digits that change every half minute"),
     ),
+    Method.PASSKEY: (gettext_lazy("Passkey"), gettext_lazy("Finger, face or PIN of an owner's device")),
+    Method.RECOVERY_CODE: (gettext_lazy("Recovery code"), gettext_lazy("One of the ten codes on paper")),
     Method.POSSESSION: (gettext_lazy("At the terminal"), gettext_lazy("Scan the QR code on its screen")),
 }
 NONE: Mapping[Method, str | Promise] = {
     Method.TOTP: gettext_lazy("No owner of this shop has set one up."),
+    Method.PASSKEY: gettext_lazy("No owner of this shop has made one."),
+    Method.RECOVERY_CODE: gettext_lazy("The shop has no sheet of codes, or all are used."),
     Method.POSSESSION: gettext_lazy("No terminal of this shop is connected."),
 }
+NOT_PROVED = gettext_lazy("That passkey could not be used. Try again, or prove it in another way.")
 SHUT: Mapping[str, str | Promise] = {
     "policy": gettext_lazy("Your provider does not take this proof."),
     Doubt.HELD: gettext_lazy("It was changed less than 72 hours ago."),
@@ -138,6 +149,46 @@ def app(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
             return onward(recovery, number)
         form.add_error("code", refusal(outcome))
     return page(request, "prove_by_app", recovery, 4, form=form, number=number)
+
+
+@page_methods
+@shielded("code")
+@at(*steps.CHOOSING)
+def paper(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
+    """Ask for one of the codes on paper. A slip of the pen is told and spends nothing."""
+    if not is_open(recovery, number, Method.RECOVERY_CODE):
+        return redirect("recovery:prove", number)
+    form = PaperForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        if proving.by_paper(recovery, form.cleaned_data["code"]):
+            return onward(recovery, number)
+        form.add_error("code", _("This code is not on your newest sheet, or it was used already."))
+    return page(request, "prove_by_paper", recovery, 4, form=form, number=number)
+
+
+@page_methods
+@shielded("code")
+@at(*steps.CHOOSING)
+def passkey(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
+    """Ask the browser for a passkey of one of the owners. It takes a script; the other ways do not."""
+    if not is_open(recovery, number, Method.PASSKEY):
+        return redirect("recovery:prove", number)
+    form = PasskeyForm(posted(request))
+    if request.method == "POST":
+        if form.is_valid() and proving.by_passkey(recovery, form.cleaned_data["response"]):
+            return onward(recovery, number)
+        messages.error(request, NOT_PROVED)
+    return page(request, "prove_by_passkey", recovery, 4, number=number, **passkey_views.facts(request))
+
+
+@require_POST
+@shielded("code")
+@at(*steps.CHOOSING)
+def passkey_options(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
+    """What the browser has to sign, for this recovery only."""
+    if not is_open(recovery, number, Method.PASSKEY):
+        return redirect("recovery:prove", number)
+    return passkey_views.options(proving.passkey_options(recovery))
 
 
 def refusal(outcome: Outcome) -> str:

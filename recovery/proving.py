@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from portal import guessing
+from django.db import transaction
+
+from portal import guessing, passkeys, recovery_codes
 from portal.audit import Tag
 from portal.challenges import Outcome
 from recovery.authority import actor_of, note
 from recovery.gates.floors import CHANNEL, FULL, Method
 from recovery.models import Proof, Recovery
-from recovery.ways import apps_of
+from recovery.ways import apps_of, passkeys_of
+
+PURPOSE = "recovery-passkey"
 
 
 def give(recovery: Recovery, method: Method, *, subject: str = "", strength: int = FULL) -> bool:
@@ -21,6 +25,36 @@ def give(recovery: Recovery, method: Method, *, subject: str = "", strength: int
         if strength >= FULL and CHANNEL[method] != "phone" and recovery.merchant is not None:
             guessing.trust_again(recovery.merchant, actor_of(recovery))
     return new
+
+
+def by_paper(recovery: Recovery, typed: str) -> bool:
+    """Spend a recovery code for this recovery; whether it was one. A sitting spends one at most."""
+    assert recovery.merchant is not None
+    with transaction.atomic():
+        if not give(recovery, Method.RECOVERY_CODE):
+            return True
+        right = recovery_codes.use(recovery.merchant, typed, recovery.id)
+        if not right:
+            transaction.set_rollback(True)
+    return right
+
+
+def passkey_options(recovery: Recovery) -> str:
+    """What the browser needs to ask for a passkey of one of the shop's owners, as JSON."""
+    assert recovery.merchant is not None
+    owners = {passkey.user for passkey in passkeys_of(recovery.merchant)}
+    return passkeys.assertion(PURPOSE, f"recovery:{recovery.id}", tuple(owners))
+
+
+def by_passkey(recovery: Recovery, response: str) -> bool:
+    """Whether a passkey of one of the shop's owners signed what this recovery had given out, once."""
+    passkey = passkeys.verify(PURPOSE, f"recovery:{recovery.id}", response)
+    if passkey is None or recovery.merchant is None:
+        return False
+    if not passkeys_of(recovery.merchant).filter(pk=passkey.pk).exists():
+        return False
+    give(recovery, Method.PASSKEY, subject=f"user:{passkey.user_id}")
+    return True
 
 
 def by_app(recovery: Recovery, device_id: str, text: str) -> Outcome:

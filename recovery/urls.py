@@ -48,6 +48,13 @@ urlpatterns = [
     path("prove/<operator_number:number>", proof_views.prove, name="prove"),
     path("prove/<operator_number:number>/terminal", proof_views.terminal, name="prove_at_terminal"),
     path("prove/<operator_number:number>/app", proof_views.app, name="prove_by_app"),
+    path("prove/<operator_number:number>/paper", proof_views.paper, name="prove_by_paper"),
+    path("prove/<operator_number:number>/passkey", proof_views.passkey, name="prove_by_passkey"),
+    path(
+        "prove/<operator_number:number>/passkey/options",
+        proof_views.passkey_options,
+        name="prove_by_passkey_options",
+    ),
     path("password", views.password, name="password"),
     path("password/choose", views.let_them_choose, name="let_them_choose"),
     path("offline", offline_views.offline, name="offline"),

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from portal import recovery_codes
 from portal.devices import TOTPDevice
-from portal.models import Merchant, User
+from portal.models import Merchant, Passkey, User
 from recovery import doubts
 from recovery.gates.decide import Given, Way
 from recovery.gates.floors import CHANNEL, Method
@@ -16,6 +17,8 @@ from recovery.models import Proof, Recovery
 from terminals.models import Terminal
 
 NONE = "none"
+# Proved by what one owner has: gone with the owner's account.
+OWNERS_OWN = frozenset({Method.TOTP, Method.PASSKEY})
 
 
 def terminals_in_reach(merchant: Merchant | None) -> QuerySet[Terminal]:
@@ -32,10 +35,19 @@ def apps_of(merchant: Merchant) -> QuerySet[TOTPDevice]:
     ).select_related("user")
 
 
+def passkeys_of(merchant: Merchant) -> QuerySet[Passkey]:
+    """The passkeys of the owners who may sign in."""
+    return Passkey.objects.filter(
+        user__merchant=merchant, user__is_active=True, confirmed=True
+    ).select_related("user")
+
+
 def ways_of(merchant: Merchant) -> tuple[Way, ...]:
     """Every way besides the phone, in the order in which they are easiest."""
     return (
         Way(Method.TOTP, shut="" if apps_of(merchant).exists() else NONE),
+        Way(Method.PASSKEY, shut="" if passkeys_of(merchant).exists() else NONE),
+        Way(Method.RECOVERY_CODE, shut="" if recovery_codes.left(merchant) else NONE),
         Way(Method.POSSESSION, shut="" if terminals_in_reach(merchant).exists() else NONE),
     )
 
@@ -57,13 +69,9 @@ def proofs_of(recovery: Recovery) -> tuple[Given, ...]:
 
 def _holding(recovery: Recovery, rows: Iterable[Proof]) -> list[Proof]:
     """Without what has gone since: another terminal was chosen, an owner's account was stopped."""
-    subjects = {row.subject for row in rows if row.method == Method.TOTP}
-    owners = (
-        User.objects.filter(merchant=recovery.merchant, is_active=True) if subjects else User.objects.none()
-    )
-    living = {f"user:{pk}" for pk in owners.values_list("pk", flat=True)}
-    gone = {row.pk for row in rows if row.method == Method.TOTP and row.subject not in living}
-    gone |= {
-        row.pk for row in rows if row.method == Method.POSSESSION and row.subject != recovery.terminal_id
-    }
-    return [row for row in rows if row.pk not in gone]
+    here: dict[Method, set[str]] = {Method.POSSESSION: {recovery.terminal_id or ""}}
+    if {row.method for row in rows} & OWNERS_OWN:
+        owners = User.objects.filter(merchant=recovery.merchant, is_active=True)
+        living = {f"user:{pk}" for pk in owners.values_list("pk", flat=True)}
+        here |= dict.fromkeys(OWNERS_OWN, living)
+    return [row for row in rows if row.method not in here or row.subject in here[Method(row.method)]]

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.utils import timezone
 from django_otp.oath import hotp
 
+from portal import passkeys, recovery_codes
 from portal.devices import STEP_S, TOTPDevice
-from portal.models import Allowance, AuditEvent, Merchant, User
-from recovery import flow
+from portal.models import Allowance, AuditEvent, Merchant, RecoveryCode, User
+from recovery import flow, proving
 from recovery.authority import NotAllowed
 from recovery.gates.floors import HALF, Method
 from recovery.models import Proof, Recovery
 from recovery.proving import give
 from terminals import requests
 from tests.cast import PairedTill, make_other_merchant, make_owner
-from tests.portal.parallel import in_parallel
+from tests.portal.authenticator import ORIGIN, Authenticator
+from tests.portal.parallel import at_once, in_parallel
 from tests.recovery.visitor import Visitor, make_shop
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +97,7 @@ def test_where_nothing_is_missing_the_page_leads_on(visitor: Visitor) -> None:
     assert visitor.client.get("/prove/77").headers["Location"] == "/password"
 
 
-@pytest.mark.parametrize("way", ["terminal", "app"])
+@pytest.mark.parametrize("way", ["terminal", "app", "paper", "passkey"])
 def test_a_page_of_a_way_that_is_not_open_leads_back(visitor: Visitor, way: str) -> None:
     number = "03" if way == "terminal" else "00"
     assert visitor.client.get(f"/prove/{number}/{way}").headers["Location"] == f"/prove/{number}"
@@ -177,6 +183,102 @@ def test_a_proof_of_somebody_whose_account_was_stopped_since_is_gone(visitor: Vi
     User.objects.update(is_active=False)
     visitor.set_password("719402")
     assert visitor.recovery.command is None
+
+
+# ── a recovery code ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_text_and_a_code_on_paper_open_the_supervisor_and_the_code_is_spent(visitor: Visitor) -> None:
+    merchant = Merchant.objects.get()
+    codes = recovery_codes.make(merchant, "user:1")
+    assert prove(visitor, "paper", code=codes[3].lower().replace("-", " ")) == "/password"
+    assert recovery_codes.left(merchant) == 9
+    visitor.set_password("719402")
+    assert visitor.recovery.command is not None
+    another = Visitor()
+    another.prove()
+    assert prove(another, "paper", code=codes[3]) == ""
+    assert RecoveryCode.objects.get(used_at__isnull=False).used_for == visitor.recovery.id
+
+
+def test_one_sitting_spends_one_code_however_many_are_typed(visitor: Visitor) -> None:
+    merchant = Merchant.objects.get()
+    codes = recovery_codes.make(merchant, "user:1")
+    Merchant.objects.update(phone_confirmed_at=timezone.now() - timedelta(days=91))
+    assert [prove(visitor, "paper", code=code) for code in codes[:2]] == ["/prove/00", "/prove/00"]
+    assert proving.by_paper(visitor.recovery, codes[2])
+    assert recovery_codes.left(merchant) == 9
+    assert proofs() == [("sms", 2), ("recovery_code", 2)]
+
+
+@pytest.mark.parametrize("typed", ["", "ABCD", "ABCD-EFGH-JKMN-PQRW", "!" * 16, "A" * 300])
+def test_a_slip_of_the_pen_is_told_and_spends_nothing(visitor: Visitor, typed: str) -> None:
+    recovery_codes.make(Merchant.objects.get(), "user:1")
+    assert visitor.client.post("/prove/00/paper", {"code": typed}).status_code == 200
+    assert proofs() == [("sms", 2)]
+
+
+def test_a_code_of_another_shop_or_of_an_older_sheet_proves_nothing(visitor: Visitor) -> None:
+    merchant = Merchant.objects.get(number="898440158120031")
+    old, theirs = (
+        recovery_codes.make(merchant, "user:1"),
+        recovery_codes.make(make_other_merchant(), "user:2"),
+    )
+    recovery_codes.make(merchant, "user:1")
+    assert [prove(visitor, "paper", code=code) for code in (old[0], theirs[0])] == ["", ""]
+    assert proofs() == [("sms", 2)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_code_typed_in_two_browsers_at_once_one_counts() -> None:
+    make_shop()
+    code = recovery_codes.make(Merchant.objects.get(), "user:1")[0]
+    visitors = [Visitor(), Visitor()]
+    for each in visitors:
+        each.prove()
+    recoveries = [each.recovery for each in visitors]
+    answers = at_once(*(partial(proving.by_paper, recovery, code) for recovery in recoveries))
+    assert sorted(answers) == [False, True]
+    assert Proof.objects.filter(method="recovery_code").count() == 1
+
+
+# ── a passkey ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def passkey_of(owner: User) -> Authenticator:
+    device = Authenticator()
+    device.make(json.loads(passkeys.registration(owner, "test")))
+    options = json.loads(passkeys.registration(owner, "test"))
+    passkeys.register(owner, "test", device.make(options), "phone")
+    return device
+
+
+def asked(visitor: Visitor) -> dict[str, Any]:
+    options: dict[str, Any] = visitor.client.post("/prove/00/passkey/options").json()
+    return options
+
+
+def test_text_and_passkey_open_the_supervisor(visitor: Visitor, settings: LazySettings) -> None:
+    settings.REKEY_ORIGIN = ORIGIN
+    device = passkey_of(make_owner(Merchant.objects.get()))
+    assert prove(visitor, "passkey", response=device.sign(asked(visitor))) == "/password"
+    assert proofs() == [("sms", 2), ("passkey", 2)]
+
+
+def test_a_passkey_proves_for_its_shop_and_for_the_recovery_that_asked(
+    visitor: Visitor, settings: LazySettings
+) -> None:
+    settings.REKEY_ORIGIN = ORIGIN
+    mine = passkey_of(make_owner(Merchant.objects.get(number="898440158120031")))
+    theirs = passkey_of(make_owner(make_other_merchant(), "neighbour"))
+    another = Visitor()
+    another.prove()
+    for answer in (theirs.sign(asked(visitor)), mine.sign(asked(another)), "{}", "", "x" * 20_000):
+        assert prove(visitor, "passkey", response=answer) == ""
+    right = mine.sign(asked(visitor))
+    assert prove(visitor, "passkey", response=right) == "/password"
+    assert not proving.by_passkey(another.recovery, right)
+    assert proofs() == [("sms", 2), ("sms", 2), ("passkey", 2)]
 
 
 # ── halves ──────────────────────────────────────────────────────────────────────────────────────────────────
