@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import secrets
 import socket
 import subprocess
@@ -129,7 +130,8 @@ class Stack:
 
 def free_port() -> int:
     """A port of ours that nobody listens on."""
-    for port in PORTS:
+    # In no order: another run on this machine looks for one as well.
+    for port in random.sample(PORTS, len(PORTS)):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return port
