@@ -48,8 +48,8 @@ class Exchange:
     """One request and its answer, as ASGI sees them."""
 
     __slots__ = (
-        "_bare", "_chunked", "_head", "_news", "_protocol", "_waiter", "body", "disconnected", "expects",
-        "flow", "headers", "keep_alive", "method", "more_body", "response_complete", "response_started",
+        "_bare", "_chunked", "_head", "_news", "_protocol", "_waiter", "body", "client", "disconnected",
+        "expects", "flow", "headers", "keep_alive", "method", "more_body", "response_complete", "response_started",
         "scope", "target", "transport",
     )  # fmt: skip
 
@@ -58,6 +58,7 @@ class Exchange:
         self.method = method
         self.target = protocol.url
         self.headers = protocol.headers
+        self.client = protocol.client
         self.scope: Message = {}
         self.transport: asyncio.Transport = protocol.transport
         self.flow: FlowControl = protocol.flow

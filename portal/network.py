@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -16,10 +17,15 @@ def client_address(request: HttpRequest) -> str:
     With REKEY_TRUSTED_PROXIES = n, each of our n proxies appended the address it saw to X-Forwarded-For, so
     the true peer is the n-th entry from the right; whatever stands left of it was written by the caller.
     """
+    return address_of(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
+
+
+def address_of(peer: str, forwarded: str) -> str:
+    """The same from the other end of the connection and X-Forwarded-For, for what is no Django request."""
     proxies = settings.REKEY_TRUSTED_PROXIES
     if proxies == 0:
-        return _parse(request.META.get("REMOTE_ADDR", ""))
-    hops = [hop.strip() for hop in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+        return _parse(peer)
+    hops = [hop.strip() for hop in forwarded.split(",")]
     return _parse(hops[-proxies]) if len(hops) >= proxies else UNKNOWN
 
 
@@ -30,6 +36,7 @@ def direct_peer(request: HttpRequest) -> str:
     return _parse(request.META.get("REMOTE_ADDR", ""))
 
 
+@lru_cache(maxsize=4096)
 def _parse(text: str) -> str:
     try:
         address = ipaddress.ip_address(text)

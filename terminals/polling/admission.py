@@ -3,27 +3,38 @@
 A signature check costs as much as several polls. So that terminals we know are served fast whoever else
 knocks, at most a few checks are made in a turn of the event loop, and the look-ups of all who came meanwhile
 share one query. Whoever finds too long a queue is asked to come back, at a time of its own.
+
+Whoever signs in somebody's name without having the key costs such a check each time, and whoever names a key
+that nobody has, a look-up. After some failures what comes from the same address is looked into now and then
+only, and otherwise asked to come back: bearers that name the same key, and bearers that name an unknown one.
+Terminals are not locked out by that. What one has shown before is remembered, and a new bearer of a terminal
+that is known is checked as ever, unless it comes from the address of somebody who forges this very key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 
 from django.db import DatabaseError
 
-from terminals import authentication
-from terminals.authentication import ROLLING, Bearer
+from terminals import authentication, jose
+from terminals.authentication import ROLLING, Bearer, Owner
 from terminals.polling.bearers import BearerCache, Pass
 from terminals.polling.clerk import Clerk, Overcrowded, Shared
-from terminals.polling.pacing import Crowd
+from terminals.polling.pacing import RETRY_S, Crowd
 from terminals.protocol import BEARER_MAX, ProtocolError
 
 CHECKS_A_TURN = 4
 QUEUE_MAX = 2000
 # What one process can check at leisure in a second; the crowd is spread by it.
 CHECKS_A_SECOND = 1000.0
+# So many failed checks of one key from one address are free, and so many unknown keys from one address; after
+# that there is one in so many seconds.
+FORGERIES_FREE, FORGERY_S = 10, 0.5
+UNKNOWN_FREE, UNKNOWN_S = 200, 0.05
+FAILURES_MAX = 4096
 
 
 class Turnstile:
@@ -32,30 +43,60 @@ class Turnstile:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._turning = False
+        self._left = CHECKS_A_TURN
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def slip_through(self) -> bool:
+        """Whether it is one's turn already, for nobody waits."""
+        if self._queue or not self._left:
+            return False
+        self._count()
+        return True
 
     def enter(self) -> asyncio.Future[None]:
         """Done when it is one's turn. Raises Overcrowded."""
         if len(self._queue) >= QUEUE_MAX:
             raise Overcrowded
         future = self._loop.create_future()
-        self._queue.append(future)
-        if not self._turning:
-            self._turning = True
-            self._loop.call_soon(self._turn)
+        if self.slip_through():
+            future.set_result(None)
+        else:
+            self._queue.append(future)
         return future
 
+    def _count(self) -> None:
+        if self._left == CHECKS_A_TURN:
+            self._loop.call_soon(self._turn)
+        self._left -= 1
+
     def _turn(self) -> None:
-        for _ in range(min(CHECKS_A_TURN, len(self._queue))):
+        self._left = CHECKS_A_TURN
+        while self._queue and self._left:
             future = self._queue.popleft()
             if not future.done():
+                self._count()
                 future.set_result(None)
-        self._turning = bool(self._queue)
-        if self._turning:
-            self._loop.call_soon(self._turn)
+
+
+class Failures:
+    """How often something failed of late, by whose fault it is; bounded, the longest quiet out first."""
+
+    def __init__(self, free: int, every_s: float) -> None:
+        self._most = free * every_s
+        self._every_s = every_s
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    def are_too_many(self, whose: str) -> bool:
+        """Whether what comes next is not worth a try now."""
+        return self._due.get(whose, 0.0) - time.monotonic() > self._most
+
+    def count(self, whose: str) -> None:
+        """Another one."""
+        self._due[whose] = max(self._due.pop(whose, 0.0), time.monotonic()) + self._every_s
+        if len(self._due) > FAILURES_MAX:
+            self._due.popitem(last=False)
 
 
 class Admission:
@@ -65,14 +106,29 @@ class Admission:
         self._bearers = bearers
         self._clerk = clerk
         self._owners = Shared(clerk, authentication.owners_of, QUEUE_MAX)
+        self._forgeries = Failures(FORGERIES_FREE, FORGERY_S)
+        self._unknown = Failures(UNKNOWN_FREE, UNKNOWN_S)
         self.crowd = Crowd(CHECKS_A_SECOND)
         self.turnstile = Turnstile()
         self.outcomes: Counter[str] = Counter()
 
-    async def admit(self, header: bytes) -> Pass:
+    def at_once(self, header: bytes, address: str) -> Pass | None:
+        """The pass of this Authorization header, or None when one has to wait. Raises ProtocolError."""
+        try:
+            unread, owner = self._peek(header, address)
+            if owner is None or owner.standing == ROLLING or not self.turnstile.slip_through():
+                return None
+            bearer = self._prove(header, unread, owner, address)
+        except ProtocolError as error:
+            self.outcomes[error.code] += 1
+            raise
+        self.outcomes["verified"] += 1
+        return self._bearers.put(header, bearer, owner, _refusal(bearer), self._bearers.age)
+
+    async def admit(self, header: bytes, address: str) -> Pass:
         """The pass of this Authorization header. Raises ProtocolError."""
         try:
-            made = await self._admit(header)
+            made = await self._admit(header, address)
         except ProtocolError as error:
             self.outcomes[error.code] += 1
             raise
@@ -82,26 +138,40 @@ class Admission:
         self.outcomes["verified"] += 1
         return made
 
-    async def _admit(self, header: bytes) -> Pass:
+    async def _admit(self, header: bytes, address: str) -> Pass:
         bearers = self._bearers
-        if len(header) > BEARER_MAX + len(authentication.SCHEME) or bearers.is_stranger(header):
-            raise ProtocolError("invalid_auth")
         age = bearers.age
-        unread = authentication.peek(header.decode("latin-1"))
-        owner = bearers.owner(unread.kid) or await self._owners.ask(unread.kid)
+        unread, owner = self._peek(header, address)
+        owner = owner or await self._owners.ask(unread.kid)
         if owner is None:
             bearers.note_stranger(header)
+            self._unknown.count(address)
             raise ProtocolError("invalid_auth")
         await self.turnstile.enter()
-        try:
-            bearer = authentication.prove(unread, owner, time.time())
-        except ProtocolError as error:
-            if error.code == "invalid_auth":
-                bearers.note_stranger(header)
-            raise
+        bearer = self._prove(header, unread, owner, address)
         if owner.standing == ROLLING:
             await self._clerk.do(authentication.take_over, owner)
         return bearers.put(header, bearer, owner, _refusal(bearer), age)
+
+    def _peek(self, header: bytes, address: str) -> tuple[jose.Unverified, Owner | None]:
+        """The bearer, and its owner if known: all that can be told for nothing. Raises ProtocolError."""
+        if len(header) > BEARER_MAX + len(authentication.SCHEME) or self._bearers.is_stranger(header):
+            raise ProtocolError("invalid_auth")
+        unread = authentication.peek(header.decode("latin-1"))
+        owner = self._bearers.owner(unread.kid)
+        hopeless = owner is None and self._unknown.are_too_many(address)
+        if hopeless or self._forgeries.are_too_many(f"{unread.kid} {address}"):
+            raise ProtocolError("unavailable", retry_after=RETRY_S)
+        return unread, owner
+
+    def _prove(self, header: bytes, unread: jose.Unverified, owner: Owner, address: str) -> Bearer:
+        try:
+            return authentication.prove(unread, owner, time.time())
+        except ProtocolError as error:
+            if error.code == "invalid_auth":
+                self._bearers.note_stranger(header)
+                self._forgeries.count(f"{unread.kid} {address}")
+            raise
 
 
 def _refusal(bearer: Bearer) -> ProtocolError | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -29,18 +30,22 @@ class Question:
     most: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers besides those every answer carries, and body."""
+    """Status, headers besides those every answer carries, the same as they travel, and body."""
 
     status: int
-    headers: tuple[Header, ...] = ()
+    headers: tuple[Header, ...]
+    lines: bytes
     body: bytes = b""
 
-    @cached_property
-    def lines(self) -> bytes:
-        """The headers as they travel."""
-        return b"".join(b"%b: %b\r\n" % header for header in self.headers)
+
+def _answer(status: int, headers: tuple[Header, ...], body: bytes = b"") -> Answer:
+    return Answer(status, headers, _lines(headers), body)
+
+
+def _lines(headers: Iterable[Header]) -> bytes:
+    return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
 @lru_cache(maxsize=1024)
@@ -82,18 +87,18 @@ def etag_of(contents: Contents, most: int) -> bytes:
 @lru_cache(maxsize=4096)
 def nothing(interval: int, fast_until: int | None, calm: bool) -> Answer:
     """The answer of an empty inbox to a terminal of this pace."""
-    return Answer(204, (pace(interval, fast_until, calm), NO_STORE))
+    return _answer(204, (pace(interval, fast_until, calm), NO_STORE))
 
 
 def something(contents: Contents, most: int, etag: bytes, how_often: tuple[int, int | None, bool]) -> Answer:
     """The answer of an inbox with tokens in it; short when the terminal has them already."""
     hint, named = pace(*how_often), etag_of(contents, most)
     if named == etag:
-        return Answer(304, (hint, NO_STORE, (b"etag", named)))
+        return _answer(304, (hint, NO_STORE, (b"etag", named)))
     tokens = [item.token for item in contents.items[:most]]
     body = {"tokens": tokens, "more": len(contents.items) > most}
     text = json.dumps(body, separators=(",", ":")).encode()
-    return Answer(200, (hint, NO_STORE, (b"etag", named), JSON), text)
+    return _answer(200, (hint, NO_STORE, (b"etag", named), JSON), text)
 
 
 def fast_until(contents: Contents, now: float) -> int | None:
@@ -104,10 +109,21 @@ def fast_until(contents: Contents, now: float) -> int | None:
 
 def refusal(error: ProtocolError, trace: bytes) -> Answer:
     """A problem (RFC 9457)."""
+    headers, lines, before, after = _refusal(error.code, error.retry_after, error.server_time)
+    return Answer(error.status, headers, lines, b"%b%b%b" % (before, trace, after))
+
+
+@lru_cache(maxsize=1024)
+def _refusal(
+    code: str, retry_after: int | None, server_time: int | None
+) -> tuple[tuple[Header, ...], bytes, bytes, bytes]:
+    """Headers, the same as they travel, and the body before and after the trace, which always differs."""
     headers: list[Header] = [NO_STORE, PROBLEM]
-    if error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    if error.code in ("malformed", "method_not_allowed"):
+    if retry_after is not None:
+        headers.append((b"retry-after", b"%d" % retry_after))
+    if code in ("malformed", "method_not_allowed"):
         # Whatever else is coming on this connection, nobody will read it.
         headers.append(CLOSE)
-    return Answer(error.status, tuple(headers), json.dumps(error.problem(trace.decode())).encode())
+    error = ProtocolError(code, retry_after=retry_after, server_time=server_time)
+    before, _, after = json.dumps(error.problem("TRACE")).encode().partition(b"TRACE")
+    return tuple(headers), _lines(headers), before, after

@@ -16,8 +16,10 @@ V = TypeVar("V")
 
 # A hung database holds its thread for as long as it likes; whoever asked is told much sooner.
 PATIENCE_S = 3.0
-# So many keys go into one query.
+# So many keys go into one query, and there is a pause between queries in which the next ones gather: a thread
+# that is always busy would hold up the event loop, for the interpreter runs one of them at a time.
 SHARED_MAX = 400
+PAUSE_S = 0.02
 
 
 class Overcrowded(Exception):
@@ -80,6 +82,7 @@ class Shared(Generic[K, V]):
             while self._waiting:
                 keys = list(self._waiting)[:SHARED_MAX]
                 await self._one({key: self._waiting.pop(key) for key in keys})
+                await asyncio.sleep(PAUSE_S)
         finally:
             self._task = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import secrets
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, Final
@@ -13,6 +14,7 @@ import structlog
 from django.conf import settings
 
 from portal.http import Exchange, at_stop
+from portal.network import address_of
 from terminals.polling import answers
 from terminals.polling.answers import Answer, Question
 from terminals.polling.bearers import Caller, Pass
@@ -25,9 +27,12 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Pages = Callable[[Any, Any, Any], Awaitable[None]]
+Client = tuple[str, int] | None
 
 log = structlog.get_logger(__name__)
 GC_SELDOM: Final = (20_000, 50, 100)
+# A thread that is busy with rows gives way to the event loop after this long; by itself after five ms.
+SWITCH_S: Final = 0.0005
 NOTHING_MORE: Final = {"type": "http.response.body", "body": b""}
 
 
@@ -82,52 +87,73 @@ class _Direct(Visit):
         """Write the answer."""
         if outcome is None:
             self._exchange.give_up()
-            return
-        trace = current.trace()
-        answer = _failed(outcome, trace) if isinstance(outcome, Exception) else outcome
-        self._desk.answers[answer.status] += 1
-        lines = b"%brekey-trace: %b\r\n" % (answer.lines, trace)
-        self._exchange.reply(answer.status, lines, answer.body)
+        else:
+            _reply(self._desk, self._exchange, outcome)
 
     def has_left(self) -> bool:
         """Whether the client has hung up."""
         return self._exchange.disconnected
 
 
+def _reply(desk: Desk, exchange: Exchange, outcome: Answer | Exception) -> None:
+    trace = current.trace()
+    answer = _failed(outcome, trace) if isinstance(outcome, Exception) else outcome
+    desk.answers[answer.status] += 1
+    exchange.reply(answer.status, b"%brekey-trace: %b\r\n" % (answer.lines, trace), answer.body)
+
+
 class Poll(Desk):
     """The polls of one event loop."""
 
     def take(self, exchange: Exchange) -> bool:
-        """Begin to answer this request, if it is a plain poll by a bearer that is known; whether it is."""
+        """Answer this request, or begin to, if it is a plain poll and nothing has to be waited for first."""
         question = answers.asked_by(exchange.target)
         if question is None or exchange.method != b"GET":
             return False
         headers = dict(exchange.headers)
         if b"content-length" in headers or b"transfer-encoding" in headers or b"expect" in headers:
             return False
-        known = self.bearers.get(headers.get(b"authorization", b""), time.time())
-        if known is None or known.refusal is not None:
-            return False
+        # It has no body, so it has come to its end.
         exchange.more_body = False
-        _Direct(self, known.caller, question, headers, exchange).begin()
-        return True
+        try:
+            known = self._know(headers, exchange.client)
+            if known is not None:
+                _Direct(self, _let_in(known), question, headers, exchange).begin()
+        except ProtocolError as error:
+            _reply(self, exchange, error)
+            return True
+        return known is not None
+
+    def _know(self, headers: Mapping[bytes, bytes], client: Client) -> Pass | None:
+        """Who polls, if that can be told at once. Raises ProtocolError."""
+        known = self.bearers.get(headers.get(b"authorization", b""), time.time())
+        return known or self.admission.at_once(*_introduction(headers, client))
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer | None:
         """The answer to one poll, None when nobody is there to hear it. Raises ProtocolError."""
         headers = dict(scope["headers"])
         if scope["method"] != "GET" or b"content-length" in headers or b"transfer-encoding" in headers:
             _refuse_oddities(scope["method"], headers)
-        header = headers.get(b"authorization", b"")
-        known = self.bearers.get(header, time.time()) or await self._admit(header)
-        if known.refusal is not None:
-            raise ProtocolError(known.refusal.code, retry_after=known.refusal.retry_after)
-        visit = _Awaited(self, known.caller, answers.question_of(scope["query_string"]), headers, receive)
+        known = self._know(headers, scope.get("client"))
+        if known is None:
+            self.wakeups.start()
+            known = await self.admission.admit(*_introduction(headers, scope.get("client")))
+        visit = _Awaited(self, _let_in(known), answers.question_of(scope["query_string"]), headers, receive)
         visit.begin()
         return await visit.answer
 
-    async def _admit(self, header: bytes) -> Pass:
-        self.wakeups.start()
-        return await self.admission.admit(header)
+
+def _introduction(headers: Mapping[bytes, bytes], client: Client) -> tuple[bytes, str]:
+    """Who somebody says to be, and where they call from."""
+    forwarded = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+    return headers.get(b"authorization", b""), address_of(client[0] if client else "", forwarded)
+
+
+def _let_in(known: Pass) -> Caller:
+    """The terminal, if it may ask. Raises ProtocolError."""
+    if known.refusal is not None:
+        raise ProtocolError(known.refusal.code, retry_after=known.refusal.retry_after)
+    return known.caller
 
 
 def _refuse_oddities(method: str, headers: Mapping[bytes, bytes]) -> None:
@@ -247,6 +273,7 @@ async def _lifespan(receive: Receive, send: Send) -> None:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_SELDOM)
+            sys.setswitchinterval(SWITCH_S)
             current.get().wakeups.start()
             at_stop.append(current.get().held.close)
         else:

@@ -40,10 +40,13 @@ class Answer:
 class Asked:
     """What the poll sees of a request that it may answer at once (portal.http.Exchange)."""
 
-    def __init__(self, method: str, query: str, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(
+        self, method: str, query: str, headers: list[tuple[bytes, bytes]], client: tuple[str, int]
+    ) -> None:
         self.method = method.encode()
         self.target = b"/terminal/v1/commands" + (f"?{query}".encode() if query else b"")
         self.headers = headers
+        self.client = client
         self.more_body = True
         self.disconnected = False
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -61,18 +64,24 @@ class Asked:
 
 
 async def ask(
-    till: PairedTill | None, query: str = "", *, method: str = "GET", bearer: str = "", **headers: str
+    till: PairedTill | None,
+    query: str = "",
+    *,
+    method: str = "GET",
+    bearer: str = "",
+    address: str = "192.0.2.1",
+    **headers: str,
 ) -> Answer:
     """One request to the poll; underscores in header names become hyphens."""
     if till is not None:
         headers.setdefault("authorization", f"Bearer {bearer or till.bearer()}")
     raw = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-    asked = Asked(method, query, raw)
+    asked = Asked(method, query, raw, (address, 50_000))
     if poll.application.at_once(cast("Exchange", asked)):
         return await asked.answer
     scope = {
         "type": "http", "method": method, "path": "/terminal/v1/commands",
-        "query_string": query.encode(), "headers": raw,
+        "query_string": query.encode(), "headers": raw, "client": (address, 50_000),
     }  # fmt: skip
     answer, sent = Answer(), False
 

@@ -6,17 +6,18 @@ import asyncio
 import time
 from collections.abc import Collection
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
-from terminals import authentication, inbox
+from terminals import authentication, inbox, jose
 from terminals.authentication import Owner
 from terminals.models import Terminal
 from terminals.polling import admission, poll
-from terminals.polling.admission import Turnstile
+from terminals.polling.admission import Failures, Turnstile
 from terminals.polling.clerk import Clerk, Overcrowded, Shared
 from tests.cast import PairedTill, pair_on_paper
 from tests.terminals.asgi import Answer, ask, run
@@ -107,6 +108,74 @@ class TestLookingUp:
         assert int(answers[2].headers["retry-after"]) > 0
 
 
+class TestForgers:
+    def test_after_some_failures_a_key_is_not_checked_for_every_forger(
+        self, till: PairedTill, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scene() -> list[Answer]:
+            await settled(till)
+            known = till.bearer()
+            answers = [await ask(till, bearer=known)]
+            answers += [await ask(till, bearer=forged) for forged in impostors(till, 30)]
+            elsewhere = await ask(till, bearer=till.bearer(jti="elsewhere"), address="198.51.100.7")
+            beside = await ask(till, bearer=till.bearer(jti="besides1"))
+            return [*answers, await ask(till, bearer=known), elsewhere, beside]
+
+        monkeypatch.setattr(admission, "FORGERY_S", 60.0)
+        statuses = [answer.status for answer in run(scene)]
+        # What it has shown before, and what is new from elsewhere, is served; only what nobody can tell from
+        # the forger's has to come back.
+        assert statuses[0] == 204 and statuses[-3:] == [204, 204, 503]
+        assert statuses[1:12] == [401] * 11 and statuses[12:31] == [503] * 19
+
+    def test_who_shares_an_address_with_a_forger_gets_a_turn_now_and_then(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = [1000.0]
+        monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        forgeries, turns = Failures(10, 0.5), list[bool]()
+        for _ in range(200):
+            turns.append(not forgeries.are_too_many("kid 192.0.2.1"))
+            if turns[-1]:
+                forgeries.count("kid 192.0.2.1")
+            clock[0] += 0.05
+        assert turns[:10] == [True] * 10 and 25 <= sum(turns) <= 31 and sum(turns[-50:]) == 5
+
+    def test_there_is_an_end_to_what_is_remembered_of_them(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(admission, "FAILURES_MAX", 3)
+        failures = Failures(0, 60)
+        for number in range(9):
+            failures.count(str(number))
+        assert [failures.are_too_many(str(number)) for number in range(9)] == [False] * 6 + [True] * 3
+
+    def test_whoever_names_keys_that_nobody_has_is_soon_not_looked_up_any_more(
+        self, till: PairedTill, lookups: list[int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(admission, "UNKNOWN_FREE", 5)
+        monkeypatch.setattr(admission, "UNKNOWN_S", 60.0)
+        other, late = pair_on_paper(), pair_on_paper()
+        strangers = [pair_on_paper() for _ in range(12)]
+        bearers = [one.bearer() for one in strangers]
+        Terminal.objects.filter(pk__in=[one.terminal.pk for one in strangers]).update(sign_kid=None)
+
+        async def scene() -> list[int]:
+            await settled(till)
+            await ask(till)
+            answers = [await ask(None, authorization=f"Bearer {bearer}") for bearer in bearers]
+            answers += [await ask(till), await ask(other, address="198.51.100.7"), await ask(late)]
+            return [answer.status for answer in answers]
+
+        # Known terminals, and new ones from elsewhere, are served as ever.
+        assert run(scene) == [401] * 6 + [503] * 6 + [204, 204, 503]
+        assert sum(lookups) == 2 + 6 + 1
+
+
+def impostors(till: PairedTill, count: int) -> list[str]:
+    """Bearers in the name of the till, signed by nobody."""
+    signed = [till.bearer(jti=f"forged{number:03}").rpartition(".")[0] for number in range(count)]
+    return [f"{one}.{jose.b64u(bytes(64))}" for one in signed]
+
+
 class TestTurns:
     async def test_a_turn_of_the_loop_lets_a_few_through(self) -> None:
         turnstile, order = Turnstile(), list[int]()
@@ -119,14 +188,22 @@ class TestTurns:
             future.add_done_callback(partial(note, number))
         passed = []
         for _ in range(4):
-            await asyncio.sleep(0)
             passed.append(sum(future.done() for future in futures))
+            await asyncio.sleep(0)
         assert passed == [4, 5, 5, 5] and order == [0, 1, 2, 3, 4]
+
+    async def test_nobody_slips_past_those_who_wait(self) -> None:
+        turnstile = Turnstile()
+        assert [turnstile.slip_through() for _ in range(5)] == [True] * 4 + [False]
+        waiting = turnstile.enter()
+        assert not waiting.done() and not turnstile.slip_through()
+        await asyncio.sleep(0)
+        assert waiting.done() and turnstile.slip_through()
 
     async def test_there_is_an_end_to_the_queue(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(admission, "QUEUE_MAX", 3)
         turnstile = Turnstile()
-        for _ in range(3):
+        for _ in range(admission.CHECKS_A_TURN + 3):
             turnstile.enter()
         with pytest.raises(Overcrowded):
             turnstile.enter()
