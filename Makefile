@@ -28,6 +28,7 @@ messages: $(DEV) ## collect texts for translation, then compile what is translat
 lock: $(DEV) ## pin anew what the .in files ask for: make lock UPGRADE=--upgrade for the newest that fit
 	@$(PY) -m pip install --quiet uv
 	@$(LOCK) portal/requirements/runtime.in -o requirements.txt
+	@$(LOCK) portal/requirements/aliyun.in -o portal/requirements/aliyun.txt
 	@$(LOCK) portal/requirements/dev.in -o portal/requirements/dev.txt
 
 clean: ## forget the environment and all demo data

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from portal import account_views, passkey_views, views
+from portal import account_views, passkey_views, report_views, views
 from portal.people import urls as people
 
 app_name = "portal"
@@ -28,5 +28,6 @@ urlpatterns = [
     path("hotline", views.hotline, name="hotline"),
     path("privacy", views.privacy, name="privacy"),
     path("sms/callback/<str:callback_key>", views.sms_callback, name="sms_callback"),
+    path("sms/reports/aliyun", report_views.aliyun_reports, name="aliyun_reports"),
     *people.urlpatterns,
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib.util
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,11 +16,12 @@ from django.core.exceptions import ImproperlyConfigured
 TAG = "rekey"
 ROLES = ("web", "poll", "worker", "beat", "manage")
 GATEWAYS = {
-    "SMS_GATEWAY": ("console", "twilio"),
+    "SMS_GATEWAY": ("console", "twilio", "aliyun"),
     "VOICE_GATEWAY": ("off", "console", "twilio"),
     "MAIL_GATEWAY": ("off", "file", "smtp"),
 }
 FOR_SHOW = {"SMS_GATEWAY": "console", "VOICE_GATEWAY": "console", "MAIL_GATEWAY": "file"}
+ALIYUN_NEEDS = ("ALIYUN_ACCESS_KEY_ID", "ALIYUN_ACCESS_KEY_SECRET", "ALIYUN_SIGN_NAME", "ALIYUN_TEMPLATES")
 TWILIO_NEEDS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM", "TWILIO_CALLBACK_ORIGIN")
 SECRET_KEY_LENGTH = 50
 KEY_BYTES = 32
@@ -120,8 +122,38 @@ def names_are_known(**_: Any) -> list[CheckMessage]:
 def twilio_is_complete(**_: Any) -> list[CheckMessage]:
     """E010: half an account sends nothing."""
     missing = [name for name in TWILIO_NEEDS if not getattr(settings, name)]
-    if settings.SMS_GATEWAY == "twilio" and missing:
-        return [Error(f"SMS_GATEWAY=twilio also needs {', '.join(missing)}.", id="rekey.E010")]
+    if "twilio" in _texters() and missing:
+        return [Error(f"Texts through twilio also need {', '.join(missing)}.", id="rekey.E010")]
+    return []
+
+
+def _texters() -> set[str]:
+    """The gateways that carry texts to one dial code or another."""
+    routed = (name for route in settings.SMS_ROUTES.values() for name in route.split("+"))
+    return {settings.SMS_GATEWAY, *routed}
+
+
+@register(TAG)
+def aliyun_is_complete(**_: Any) -> list[CheckMessage]:
+    """E032, E033: half an account sends nothing, and its SDK is installed on request only."""
+    if "aliyun" not in _texters():
+        return []
+    found: list[CheckMessage] = []
+    missing = [name for name in ALIYUN_NEEDS if not getattr(settings, name)]
+    if missing:
+        found.append(Error(f"Texts through aliyun also need {', '.join(missing)}.", id="rekey.E032"))
+    if importlib.util.find_spec("alibabacloud_dysmsapi20170525") is None:
+        found.append(Error("Aliyun's SDK is not installed.", id="rekey.E033"))
+    return found
+
+
+@register(TAG)
+def routes_lead_somewhere(**_: Any) -> list[CheckMessage]:
+    """E034: a route of known gateways for a dial code."""
+    known = GATEWAYS["SMS_GATEWAY"]
+    for code, names in settings.SMS_ROUTES.items():
+        if not (code.isascii() and code.isdigit() and all(name in known for name in names.split("+"))):
+            return [Error("SMS_ROUTES must look like 86=aliyun+twilio.", id="rekey.E034")]
     return []
 
 

@@ -217,6 +217,17 @@ TWILIO_FROM = env.str("TWILIO_FROM", default="")
 TWILIO_API_BASE = env.str("TWILIO_API_BASE", default="")
 TWILIO_CALLBACK_ORIGIN = env.str("TWILIO_CALLBACK_ORIGIN", default="")
 TWILIO_TIMEOUT = env.float("TWILIO_TIMEOUT", default=10.0)
+# Which gateways carry texts to a dial code, in order: "86=aliyun+twilio"; others go through SMS_GATEWAY.
+SMS_ROUTES = env.dict("SMS_ROUTES", default={})
+ALIYUN_ACCESS_KEY_ID = env.str("ALIYUN_ACCESS_KEY_ID", default="")
+ALIYUN_ACCESS_KEY_SECRET = secret("ALIYUN_ACCESS_KEY_SECRET")
+ALIYUN_SIGN_NAME = env.str("ALIYUN_SIGN_NAME", default="")
+# Our texts as they are registered there: "code=SMS_100001,code.en=SMS_100002".
+ALIYUN_TEMPLATES = env.dict("ALIYUN_TEMPLATES", default={})
+ALIYUN_ENDPOINT = env.str("ALIYUN_ENDPOINT", default="https://dysmsapi.aliyuncs.com")
+ALIYUN_TIMEOUT = env.float("ALIYUN_TIMEOUT", default=10.0)
+# The last part of the address that reports are pushed to: long, random, and entered in the console there.
+ALIYUN_REPORT_KEY = secret("ALIYUN_REPORT_KEY")
 # Calls that speak a code; "off" offers none. Twilio's needs a number that can call.
 VOICE_GATEWAY = env.str("VOICE_GATEWAY", default="console" if REKEY_DEMO else "off")
 TWILIO_VOICE_FROM = env.str("TWILIO_VOICE_FROM", default="")

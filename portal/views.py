@@ -218,7 +218,7 @@ def sms_callback(request: HttpRequest, callback_key: str) -> HttpResponse:
     )
     if report is None:
         return HttpResponseForbidden()
-    outbox.note_report(callback_key, report.provider_id, report.status, report.error)
+    outbox.note_report(callback_key, report.provider_id, report.status, report.error, gateway="twilio")
     return HttpResponse(status=204)
 
 

@@ -26,6 +26,13 @@ ALARMS = {
             " and for notices. Look for what used it up before you widen the budget."
         ),
     ),
+    Tag.GATEWAY_STOPPED: (
+        gettext_lazy("A gateway does not work"),
+        gettext_lazy(
+            "Five hand-overs in a row failed. While another can carry, it rests and is tried by one message a"
+            " minute; it goes on by itself. See Carriers in the support desk for which one and why."
+        ),
+    ),
     Tag.TEXTS_STOPPED: (
         gettext_lazy("Texts are stopped: hardly any code is typed back"),
         gettext_lazy(

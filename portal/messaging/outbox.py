@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +18,8 @@ from portal import spending
 from portal.audit import Tag, record
 from portal.celery import nudge
 from portal.codes import derive_code
-from portal.messaging.carriers import gateway, name_of
+from portal.messaging import circuits
+from portal.messaging.carriers import choose, gateway, route
 from portal.messaging.gateways import Action, GatewayError, Parcel, error_for
 from portal.messaging.templates import render, speak, subject_of, write_mail
 from portal.models import Challenge, Channel, Message, phone_digest
@@ -105,18 +107,42 @@ def deliver(message_id: str) -> bool:
     if why := spending.pay(message):
         _refused(message, error_for(why), "")
         return False
-    carrier = gateway(message.channel, name_of(message.channel))
+    name = _carrier_for(message, now)
     try:
-        accepted = carrier.send(parcel_of(message))
+        accepted = gateway(message.channel, name).send(parcel_of(message))
     except GatewayError as error:
-        _refused(message, error, carrier.name)
+        circuits.note(message.channel, name, timezone.now(), failed=error.is_outage)
+        _refused(message, error, name)
         return False
-    _settle(message_id, State.ACCEPTED, error="", gateway=carrier.name)
+    circuits.note(message.channel, name, timezone.now(), failed=False)
+    _settle(message_id, State.ACCEPTED, error="", gateway=name)
     # A report may have been faster than our own note; the id is kept all the same.
     Message.objects.filter(id=message_id).update(
-        provider_id=accepted.provider_id, gateway=carrier.name, accepted_at=timezone.now()
+        provider_id=accepted.provider_id, gateway=name, accepted_at=timezone.now()
     )
     return True
+
+
+def _carrier_for(message: Message, now: datetime) -> str:
+    """Who carries this time. When another takes over, the code is a new one and the one before is void.
+
+    So nobody who heard the first code, on a gateway that did not do its work, can use it.
+    """
+    if message.challenge is None:
+        return choose(message.channel, message.to, _unlucky([message]), now)
+    before = Message.objects.filter(challenge=message.challenge, channel=message.channel, tries__gt=0)
+    chosen = choose(message.channel, message.to, _unlucky(before), now)
+    used = {one.gateway for one in before} - {""}
+    if used and chosen not in used:
+        Challenge.objects.filter(pk=message.challenge.pk).update(generation=F("generation") + 1)
+        message.challenge.refresh_from_db()
+    Message.objects.filter(pk=message.pk).update(generation=message.challenge.generation)
+    return chosen
+
+
+def _unlucky(messages: Iterable[Message]) -> set[str]:
+    """The gateways that were handed something which nobody says has arrived."""
+    return {one.gateway for one in messages if one.state != State.DELIVERED} - {""}
 
 
 def _settle(message_id: str, state: Message.State, **facts: Any) -> bool:
@@ -128,11 +154,17 @@ def _settle(message_id: str, state: Message.State, **facts: Any) -> bool:
 
 def _refused(message: Message, error: GatewayError, carrier: str) -> None:
     log.warning("message_refused", message=message.id, error_code=error.code, action=error.action.value)
-    again = error.action in (Action.RETRY, Action.BACK_OFF, Action.UNKNOWN) and message.tries < TRIES
+    over = len(route(message.channel, message.to)) > 1 and error.another_may
+    again = over or error.action in (Action.RETRY, Action.BACK_OFF, Action.UNKNOWN)
+    if message.tries < TRIES and again:
+        # Another gateway need not rest as this one does.
+        facts = {"claimed_at": None} if over else {}
+        if _settle(message.id, State.QUEUED, error=error.code, gateway=carrier, **facts) and over:
+            nudge(TASK, message.id)
+        return
     last = State.UNKNOWN if error.action is Action.UNKNOWN else State.FAILED
-    _settle(message.id, State.QUEUED if again else last, error=error.code, gateway=carrier)
-    if not again:
-        note_trouble(message, error)
+    _settle(message.id, last, error=error.code, gateway=carrier)
+    note_trouble(message, error)
 
 
 def note_trouble(message: Message, error: GatewayError) -> None:
@@ -185,8 +217,12 @@ def callback_url_of(callback_key: str) -> str:
     return origin.rstrip("/") + reverse("portal:sms_callback", args=[callback_key])
 
 
-def note_report(callback_key: str, provider_id: str, status: str, error_code: str) -> bool:
+def note_report(
+    callback_key: str, provider_id: str, status: str, error_code: str, *, gateway: str = ""
+) -> bool:
     """Note a provider's genuine report about a message; whether anything changed.
+
+    A provider is heard only about what it carried itself, when it says who it is (`gateway`).
 
     It informs: states move forward only, and it never verifies, unlocks, repeats or refunds anything.
     """
@@ -195,6 +231,8 @@ def note_report(callback_key: str, provider_id: str, status: str, error_code: st
         return False
     behind = [name for name, rank in RANK.items() if rank < RANK[state]]
     mine = Message.objects.filter(callback_key=callback_key, provider_id__in=("", provider_id))
+    if gateway:
+        mine = mine.filter(gateway__in=("", gateway))
     now = timezone.now()
     facts = {"settled_at": now} if RANK[state] == LAST else {}
     changed = mine.filter(state__in=behind).update(

@@ -15,6 +15,10 @@ TEXTS = {
         "zh-hans": "登录验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Sign-in code {code}, valid 10 min. Tell nobody, not even support.",
     },
+    "new-browser": {
+        "zh-hans": "您的 Rekey 账户刚在一个新的浏览器登录。不是您？打 {hotline}",
+        "en": "Your Rekey account was used in a new browser. Not you? {hotline}",
+    },
     "factor-added": {
         "zh-hans": "您的 Rekey 账户新增了一种登录方式。不是您加的？打 {hotline}",
         "en": "Your Rekey account has a new way to sign in. Not you? {hotline}",

@@ -9,17 +9,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from requests.exceptions import ConnectionError as ConnectionFailed
-from requests.exceptions import ConnectTimeout, RequestException, Timeout
+from requests.exceptions import RequestException
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 from twilio.twiml.voice_response import VoiceResponse
-from urllib3.exceptions import NewConnectionError
 
 from portal.messaging.gateways import Accepted, GatewayError, Parcel, error_for
 from portal.messaging.reports import CALL_SID, ERROR_CODE, MESSAGE_SID
+from portal.messaging.silence import error_of
 
 LANGUAGES = {"zh-hans": "zh-CN", "en": "en-US"}
 RING_S = 30  # a person at a counter picks up within this; after it the call counts as not answered
@@ -99,14 +98,8 @@ def plain_errors() -> Iterator[None]:
         yield
     except TwilioRestException as error:
         raise _refusal(error) from None
-    except ConnectTimeout:
-        raise error_for("unreachable") from None
-    except Timeout:
-        raise error_for("timeout") from None
-    except ConnectionFailed as error:
-        raise error_for("unreachable" if _never_left(error) else "timeout") from None
-    except (TwilioException, RequestException, ValueError, KeyError, TypeError, AttributeError):
-        raise error_for("garbled") from None
+    except (TwilioException, RequestException, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise error_of(error) from None
 
 
 def _client() -> Client:
@@ -116,11 +109,6 @@ def _client() -> Client:
 
 def _callback(parcel: Parcel) -> dict[str, str]:
     return {"status_callback": parcel.callback_url} if parcel.callback_url else {}
-
-
-def _never_left(error: ConnectionFailed) -> bool:
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError)
 
 
 def _refusal(error: TwilioRestException) -> GatewayError:

@@ -1,4 +1,4 @@
-/* Keeps the status page true: asks every 2 s, more rarely while offline, and stops when all is said. */
+/* Keeps a page with moving parts true: asks every 2 s, more rarely while offline, and stops when all is said. */
 (function () {
   "use strict";
   const live = document.querySelector("[data-live]");
@@ -25,7 +25,7 @@
     copy.querySelectorAll("[data-tick]").forEach((spot) => { spot.textContent = ""; spot.dataset.tick = ""; });
     copy.querySelectorAll("[data-live-lost]").forEach((lost) => lost.remove());
     copy.querySelectorAll(".lines li").forEach((line) => line.classList.toggle("old", false));
-    return copy.innerHTML.replace(/ class=""/g, "");
+    return copy.outerHTML.replace(/ class=""/g, "");
   };
   // Lines that were printed before do not print again.
   const keepPrinted = (before, after) => {
@@ -47,12 +47,13 @@
       part.replaceWith(next);
       if (held) document.getElementById("main").focus();
     });
-    const title = live.querySelector("[data-live-title]").textContent;
     const now = live.querySelector("[data-phase]").dataset.phase;
     if (now === phase) return;
     phase = now;
-    document.title = title + " · Rekey";
-    say.textContent = title + " " + live.querySelector(".lede").textContent;
+    const title = live.querySelector("[data-live-title]");
+    if (title) document.title = title.textContent + " · Rekey";
+    const news = live.querySelectorAll("[data-live-title], .lede, [data-live-news]");
+    say.textContent = Array.from(news, (node) => node.textContent.trim().replace(/\s+/g, " ")).join(" ");
   };
   const lost = (yes) => { live.querySelector("[data-live-lost]").hidden = !yes; };
 

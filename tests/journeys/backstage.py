@@ -12,6 +12,7 @@ django.setup()
 from django.contrib.auth.models import Permission  # noqa: E402 - Django has to be set up first
 from django.utils import timezone  # noqa: E402
 
+from portal import recovery_codes  # noqa: E402
 from portal.devices import TOTPDevice  # noqa: E402
 from portal.messaging.outbox import note_report  # noqa: E402
 from portal.models import Message, Passkey, User  # noqa: E402
@@ -64,6 +65,19 @@ def forget(username: str) -> None:
     Passkey.objects.filter(user__username=username).delete()
 
 
+def app(username: str) -> None:
+    """This owner has one authenticator app; its seed."""
+    forget(username)
+    print(TOTPDevice.objects.create(user=User.objects.get(username=username), name="app").seed)
+
+
+def paper(username: str) -> None:
+    """This owner's shop has a new sheet of recovery codes; the codes."""
+    merchant = User.objects.get(username=username).merchant
+    assert merchant is not None
+    print("\n".join(recovery_codes.make(merchant, "backstage")))
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "shop": shop,
     "move": move,
@@ -71,6 +85,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "trust": trust,
     "report": report,
     "forget": forget,
+    "app": app,
+    "paper": paper,
 }
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 class FakeGateway:
     """Notes what it is given; refuses with the codes it is told to, in order."""
 
-    name = "fake"
+    name = "console"
 
     def __init__(self, *refusals: str) -> None:
         self.refusals = list(refusals)
@@ -82,7 +82,7 @@ def test_a_worker_hands_over_the_text_with_the_derived_code(fake: Callable[..., 
     code = derive_code(pepper(), str(message.challenge_id), "recovery")
     assert carrier.sent == [(PHONE, f"验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。", "")]
     assert state_of(message) == ("accepted", "", 1)
-    assert (message.gateway, message.provider_id) == ("fake", "id-1")
+    assert (message.gateway, message.provider_id) == ("console", "id-1")
 
 
 def test_the_task_takes_one_id_and_twice_is_once(fake: Callable[..., FakeGateway]) -> None:
