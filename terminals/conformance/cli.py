@@ -11,14 +11,16 @@ import segno
 
 from terminals import pairing
 from terminals.conformance.hands import Nobody, Person, Program
-from terminals.conformance.report import as_json, exit_code, line, table
+from terminals.conformance.report import as_json, exit_code, line, summary
 from terminals.conformance.rules import Verdict, run
 from terminals.conformance.server import Server, serving
 from terminals.conformance.server_rules import RULES as SERVER_RULES
 from terminals.conformance.server_rules import ServerBench
 from terminals.conformance.terminal_rules import RULES as TERMINAL_RULES
-from terminals.conformance.terminal_rules import TerminalBench, Watched
+from terminals.conformance.terminal_rules import TerminalBench
+from terminals.conformance.watched import Watched
 
+_EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - what a terminal cannot be told to call
 # What a person is asked to do, by verb.
 OF_THE_OWNER: Final[Mapping[str, str]] = {
     "reset": "Set a new password for operator {1} on terminal {0}.",
@@ -64,22 +66,33 @@ def ask_server(options: argparse.Namespace) -> list[Verdict]:
 
 def ask_terminal(options: argparse.Namespace) -> list[Verdict]:
     """Serve on --listen and try every rule on the terminal that pairs with us."""
-    host, _, port = options.listen.rpartition(":")
+    host, port = _address(options.listen)
+    if host in _EVERYWHERE and not options.origin:
+        raise SystemExit(f"--listen {options.listen} needs --origin: how does the terminal reach us?")
     server = Server()
     server.code = pairing.generate().letters.shown()
-    with serving(server, host or "127.0.0.1", int(port), options.origin.rstrip("/")):
+    with serving(server, host, port, options.origin.rstrip("/")):
         who = hands(options, AT_THE_TERMINAL)
         subject = Watched(server, lambda qr: _show(qr, who, server.code))
-        bench = TerminalBench(server, subject, who, operator=options.operator)
-        return run(TERMINAL_RULES, bench, skip_slow=options.quick, told=_progress(options))
+        bench = TerminalBench(server, subject, subject.left_alone(who), operator=options.operator)
+        told = _progress(options)
+        return run(TERMINAL_RULES, bench, skip_slow=options.quick, told=told, between=server.calm)
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit()):
+        raise SystemExit(f"--listen takes HOST:PORT, not {text}")
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 def _show(qr: str, who: Nobody, code: str) -> None:
-    if isinstance(who, Program):
-        who.act("pair", qr)
-        return
+    """Show the code to whoever pairs the terminal; a program of theirs is given it as well."""
     segno.make(qr, error="m").terminal(out=sys.stderr, compact=True)
     _write(sys.stderr, f"Pair the terminal with this code: {code}\n{qr}")
+    if isinstance(who, Program):
+        who.act("pair", qr)
+    _write(sys.stderr, "Waiting for the terminal; then each rule is told as it is tried.")
 
 
 def _progress(options: argparse.Namespace) -> Callable[[Verdict], None]:
@@ -105,7 +118,7 @@ def execute(options: argparse.Namespace) -> int:
         side, verdicts = "server", ask_server(options)
     else:
         side, verdicts = "terminal", ask_terminal(options)
-    _write(sys.stdout, as_json(side, verdicts) if options.json else f"\n{table(verdicts)}")
+    _write(sys.stdout, as_json(side, verdicts) if options.json else f"\n{summary(verdicts)}")
     return exit_code(verdicts)
 
 

@@ -207,7 +207,8 @@ class Queue(Gate):
         headers["ETag"] = etag
         if etag == held:
             return Reply(304, None, headers)
-        return Reply(200, {"tokens": self.tokens[:most], "more": len(self.tokens) > most}, headers)
+        more = self.more_follows or len(self.tokens) > most
+        return Reply(200, {"tokens": self.tokens[:most], "more": more}, headers)
 
     def etag(self, most: int) -> str:
         """Names what would be given; empty when nothing waits."""
@@ -250,7 +251,9 @@ class Queue(Gate):
         """What a genuine receipt is to us."""
         jti, tok = claims["jti"], claims["tok"]
         if jti in self.receipts:
-            return "duplicate" if item in self.receipt_bytes[jti] else "conflict"
+            known = item in self.receipt_bytes[jti]
+            self.receipt_bytes[jti].add(item)
+            return "duplicate" if known else "conflict"
         if claims.get("sub") != "offline" and not self.of_ours(claims):
             return "unknown"
         self.receipts[jti] = claims

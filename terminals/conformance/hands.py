@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import IO, Final
 
 from terminals.conformance.rules import CannotTell
 
@@ -26,12 +27,19 @@ class Nobody:
         raise CannotTell(f"it needs somebody to do this: {' '.join((verb, *words))}")
 
 
+def _typed(prompt: str) -> str:
+    """What somebody types; standard output is for what was found."""
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    return input()
+
+
 @dataclass(slots=True)
 class Person(Nobody):
     """Somebody sits in front of this screen and does what is asked."""
 
     asks: Mapping[str, str]
-    read: Callable[[str], str] = input
+    read: Callable[[str], str] = _typed
 
     def need(self, verb: str) -> None:
         """There is somebody."""
@@ -39,7 +47,10 @@ class Person(Nobody):
     def act(self, verb: str, *words: str) -> str:
         """Ask, and wait for the answer; `-` means that it cannot be done."""
         told = self.asks.get(verb, verb).format(*words)
-        answer = self.read(f"  → {told}\n    Enter when done, or - if it cannot be done: ").strip()
+        try:
+            answer = self.read(f"  → {told}\n    Enter when done, or - if it cannot be done: ").strip()
+        except EOFError:
+            raise CannotTell(f"nobody is there to do this: {told}") from None
         if answer == "-":
             raise CannotTell(f"nobody could do this: {told}")
         return answer
@@ -56,17 +67,30 @@ class Program(Nobody):
 
     def act(self, verb: str, *words: str) -> str:
         """Run it. Exit code 3 says that it cannot do this. Raises CannotTell."""
-        done = subprocess.run(  # noqa: S603 - it is the caller's own command
-            [*shlex.split(self.command), verb, *words],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-        if done.returncode:
-            sys.stderr.write(done.stderr)
-            raise CannotTell(f"`{self.command} {verb}` could not: exit code {done.returncode}")
-        return done.stdout.strip()
+        command = [*shlex.split(self.command), verb, *words]
+        # Files, not pipes: what the command leaves running behind it may keep them open.
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            code = self._code(command, out, err)
+            if code:
+                sys.stderr.write(_all_of(err))
+                raise CannotTell(f"`{self.command} {verb}` could not: exit code {code}")
+            return _all_of(out).strip()
+
+    def _code(self, command: list[str], out: IO[str], err: IO[str]) -> int:
+        try:
+            done = subprocess.run(  # noqa: S603 - it is the caller's own command
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=_TIMEOUT, check=False
+            )
+        except OSError as error:
+            raise CannotTell(f"`{self.command}` cannot be run: {error}") from None
+        except subprocess.TimeoutExpired:
+            raise CannotTell(f"`{shlex.join(command)}` did not end within {_TIMEOUT:.0f} s") from None
+        return done.returncode
+
+
+def _all_of(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read()
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from terminals import jose
 from terminals.claims import KeysetClaims, parse_keyset
+from terminals.conformance.door import Door
 from terminals.protocol import (
     FACTORY_RESET,
     HOUR,
@@ -29,6 +30,8 @@ from terminals.protocol import (
 Jwk = dict[str, str]
 EVERYDAY: Final = sorted(KINDS - {FACTORY_RESET, REBOOT})
 YEAR: Final = 365 * 24 * HOUR
+# The quickest that the protocol knows.
+PACE: Final = {"interval": 3, "jitter": 0, "wait": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,6 @@ class Memory:
         self.seq = 0
         # How many receipts came before the present key: their numbers do not count any more.
         self.past_receipts = 0
-        self.tokens: list[str] = []
         self.issued: dict[str, dict[str, Any]] = {}
         self.outcomes: dict[str, str] = {}
         self.receipts: dict[str, dict[str, Any]] = {}
@@ -99,15 +101,30 @@ class Memory:
         self.keysets: dict[int, str] = {}
         self.recoveries: dict[str, dict[str, Any]] = {}
         self.clock_offset = 0
-        self.pace = {"interval": 3, "jitter": 0, "wait": 0}
-        self.fast_until: int | None = None
+        # Where polls wait until they are wanted; without one nobody waits.
+        self.door: Door | None = None
+        # Whether every answer with tokens says that more follow.
+        self.more_follows = False
         # Polls are held no longer than this, whatever they ask.
         self.hold_most = WAIT_MAX
         self.requests: list[Request] = []
-        self.interrupts: dict[str, deque[Reply]] = {}
+        self.connections = 0
         self.changed = threading.Condition()
         # Every request that came with a bearer, and what was thought of it.
         self.gate: list[tuple[Request, str]] = []
+        self.calm()
+
+    def calm(self) -> None:
+        """Nothing is queued, and nothing stands in the way of the usual answers."""
+        self.tokens: list[str] = []
+        self.pace = dict(PACE)
+        self.fast_until: int | None = None
+        # The next requests for a path are answered so.
+        self.interrupts: dict[str, deque[Reply]] = {}
+        # All requests for these paths, or below them, are answered so.
+        self.closed: dict[str, Reply] = {}
+        # The next answers for these paths get lost: the connection ends instead.
+        self.lose: list[str] = []
         # Tokens stay in the queue whatever is reported of them.
         self.sticky = False
         # What is said of receipts instead of the truth, one after the other.
@@ -207,8 +224,12 @@ class Memory:
         return tok
 
     def start_over(self) -> None:
-        """A new key is in force: numbers begin again."""
+        """A new key is in force: numbers begin again, and what waits is signed again for it."""
         self.seq, self.past_receipts = 0, len(self.receipts)
+        waiting, self.tokens = self.tokens, []
+        for claims in (self.issued.get(jose.digest(token)) for token in waiting):
+            if claims:
+                self.issue(**{name: claims[name] for name in claims if name not in ("jkt", "seq", "jti")})
 
     def outcome(self, cid: str) -> list[str]:
         """What the terminal said of a command, in the order of arrival."""

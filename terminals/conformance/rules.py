@@ -98,14 +98,19 @@ def run(
     only: Collection[str] = (),
     skip_slow: bool = False,
     told: Callable[[Verdict], None] = lambda verdict: None,
+    between: Callable[[], None] = lambda: None,
 ) -> list[Verdict]:
-    """Try each rule; `only` names those whose result is wanted (all are tried that are not slow)."""
+    """Try each rule; `only` names those whose result is wanted (all are tried that are not slow).
+
+    `told` is given each verdict as it comes, and `between` is called after each rule.
+    """
     verdicts = []
     for rule in rules:
         if rule.slow and skip_slow and rule.id not in only:
             verdict = _verdict(rule, NOT_RUN, why="it takes long; run it without --quick")
         else:
             verdict = _tried(rule, bench)
+            between()
         told(verdict)
         verdicts.append(verdict)
     return verdicts

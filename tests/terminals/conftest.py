@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
+from terminals.conformance.server import serving
 from terminals.keys import issuer
 from terminals.keys.keyfiles import SIGNING_FILE
 from tests.cast import PairedTill, pair_on_paper
-from tests.terminals.machines import Machine, paired
-from tests.terminals.stand_in import StandIn, serving
+from tests.terminals.machines import KeyedServer, Machine, paired
 
 
 @pytest.fixture
@@ -30,15 +30,15 @@ def till(issuer_keys: Path) -> PairedTill:
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    """A stand-in that speaks the protocol."""
-    with serving() as stand_in:
-        yield stand_in
+def server() -> Iterator[KeyedServer]:
+    """A server that speaks the protocol, with fixed keys."""
+    with serving(KeyedServer()) as running:
+        yield running
 
 
 @pytest.fixture
-def machine(tmp_path: Path, server: StandIn) -> Iterator[Machine]:
-    """A simulated terminal that is paired with the stand-in."""
+def machine(tmp_path: Path, server: KeyedServer) -> Iterator[Machine]:
+    """A simulated terminal that is paired with it."""
     machine = paired(tmp_path / "till", server)
     yield machine
     machine.power_off()

@@ -7,17 +7,36 @@ from pathlib import Path
 from typing import Any
 
 from terminals import jose
-from terminals.protocol import FACTORY_RESET, KINDS
+from terminals.conformance.memory import YEAR
+from terminals.conformance.server import Server
+from terminals.protocol import FACTORY_RESET, HOUR, KINDS
 from terminals.simulator.client import Client
 from terminals.simulator.state import State
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
 from terminals.simulator.transport import Clock
-from tests.terminals.stand_in import StandIn
 from tests.terminals.tills import CHEAP, NAMES, PASSWORDS
 from tests.vectors import world
 
 RESETTING = world.EARLY
+
+
+class KeyedServer(Server):
+    """The conformance kit's server with the keys of the fixed world; its one code may be used again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.root, self.issuer, self.resetter = world.ROOT, world.ISSUER, RESETTING
+
+    def match(self, typed: str) -> None:
+        """Raises ProtocolError unless it is the code."""
+        self.code_used = False
+        super().match(typed)
+
+    def end_recoveries(self, state: str) -> None:
+        """Say from now on that each of them ended so."""
+        for known in self.recoveries.values():
+            known["state"] = state
 
 
 class Machine:
@@ -55,7 +74,7 @@ class Machine:
         self.ahead += seconds
 
 
-def paired(directory: Path, server: StandIn) -> Machine:
+def paired(directory: Path, server: KeyedServer) -> Machine:
     """A machine of this server whose keyset has one key for everything but resets, and one for these."""
     machine = Machine(directory)
     machine.set_up()
@@ -66,11 +85,12 @@ def paired(directory: Path, server: StandIn) -> Machine:
 
 
 def entry(key: dict[str, str], *cmds: str) -> dict[str, Any]:
-    """One key of a keyset; `publish` sets its window."""
-    return {"jwk": jose.public_jwk(key), "cmds": sorted(cmds), "nbf": 0, "exp": 0}
+    """One key of a keyset, good for a year."""
+    now = int(time.time())
+    return {"jwk": jose.public_jwk(key), "cmds": sorted(cmds), "nbf": now - HOUR, "exp": now + YEAR}
 
 
-def issue_reset(server: StandIn, **changes: Any) -> str:
+def issue_reset(server: KeyedServer, **changes: Any) -> str:
     """A factory reset of a stolen machine, or of another if told so."""
     claims = {"guard": {"waive": "stolen"}, "apr": ["usr_2"], "args": {"scope": "all"}}
     return server.issue(FACTORY_RESET, **{"key": RESETTING, **claims, **changes})

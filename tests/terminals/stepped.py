@@ -32,7 +32,7 @@ class Stepped:
         with suppress(Problem, Unreachable, EnrollmentFailed):
             self.client.enroll("", qr)
 
-    def round(self, *, measured: bool = False) -> float:
+    def round(self, *, at_most: float = 0.0) -> float:
         """One round."""
         return self.client.step()
 

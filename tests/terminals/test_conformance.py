@@ -14,7 +14,7 @@ from terminals import jose
 from terminals.conformance import server_rules, terminal_rules
 from terminals.conformance.cli import main
 from terminals.conformance.hands import Person, Program, Ready
-from terminals.conformance.report import as_json, exit_code, line, table
+from terminals.conformance.report import as_json, exit_code, line, summary
 from terminals.conformance.rules import (
     FAILED,
     NOT_RUN,
@@ -92,7 +92,7 @@ class TestTheReport:
             f"      came      {broken.came}",
         ]
         assert "invalid_auth" in broken.came
-        assert "Who is asking" in table([broken]) and exit_code([broken]) == 1
+        assert "Who is asking" in summary([broken]) and exit_code([broken]) == 1
         assert json.loads(as_json("server", [broken]))["sums"] == {"failed": 1}
 
     def test_what_needs_the_owner_is_not_run_and_never_passed(self) -> None:
@@ -159,7 +159,7 @@ def tried(directory: Path, rule: str, parts: Parts) -> list[Verdict]:
         wanted |= {one.id for one in terminal_rules.RULES}
     chosen = [one for one in terminal_rules.RULES if THOROUGH or not rule or one.id in wanted]
     with under_test(directory, parts) as bench:
-        return run(chosen, bench)
+        return run(chosen, bench, between=bench.server.calm)
 
 
 class TestATerminal:

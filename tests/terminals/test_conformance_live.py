@@ -16,7 +16,8 @@ from terminals.conformance.rules import FAILED, PASSED, run
 from terminals.conformance.server import Server, serving
 from terminals.conformance.server_rules import RULES, ServerBench
 from terminals.conformance.terminal_rules import RULES as TERMINAL_RULES
-from terminals.conformance.terminal_rules import TerminalBench, Watched
+from terminals.conformance.terminal_rules import TerminalBench
+from terminals.conformance.watched import Watched
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
 from tests import stack
@@ -72,10 +73,11 @@ def test_our_terminal_in_a_process_of_its_own_passes_every_rule(tmp_path: Path) 
         processes.append(subprocess.Popen([*command, "--operator", "99=40718263"], stdout=subprocess.DEVNULL))
 
     with serving(kit):
-        kit.hold_most = 0
-        bench = TerminalBench(kit, Watched(kit, started), hands)
+        watched = Watched(kit, started)
+        bench = TerminalBench(kit, watched, watched.left_alone(hands))
+        rules = [rule for rule in TERMINAL_RULES if rule.id not in HURRIED]
         try:
-            verdicts = run([rule for rule in TERMINAL_RULES if rule.id not in HURRIED], bench)
+            verdicts = run(rules, bench, between=bench.server.calm)
         finally:
             for process in processes:
                 process.terminate()

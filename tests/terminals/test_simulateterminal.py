@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
+from terminals.conformance.server import serving
 from terminals.simulator.store import Store
-from tests.terminals.stand_in import serving
+from tests.terminals.machines import KeyedServer
 
 
 def test_the_command_pairs_polls_once_and_says_what_happened(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with serving() as server:
+    with serving(KeyedServer()) as server:
         arguments = [
             "--url",
             server.origin,

@@ -14,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from terminals import jose, pairing
+from terminals.conformance.memory import Reply, problem
+from terminals.conformance.server import serving
 from terminals.simulator.cli import main
 from terminals.simulator.client import Client, EnrollmentFailed, Pace
 from terminals.simulator.store import Store
 from terminals.simulator.till import Till
 from terminals.simulator.transport import Clock, Connection, Problem, Unreachable
-from tests.terminals.stand_in import StandIn, serving
+from tests.terminals.machines import KeyedServer, entry
 from tests.terminals.tills import CHEAP
 from tests.vectors import world
 
@@ -43,9 +45,9 @@ class Machine:
 
 
 @pytest.fixture
-def server() -> Iterator[StandIn]:
-    with serving() as stand_in:
-        yield stand_in
+def server() -> Iterator[KeyedServer]:
+    with serving(KeyedServer()) as running:
+        yield running
 
 
 @pytest.fixture
@@ -56,55 +58,54 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def paired(machine: Machine, server: StandIn) -> Machine:
+def paired(machine: Machine, server: KeyedServer) -> Machine:
     machine.client.enroll(server.origin, server.code)
     return machine
 
 
 class TestEnrollment:
-    def test_a_typed_code_pairs_and_both_keys_are_proved(self, machine: Machine, server: StandIn) -> None:
+    def test_a_typed_code_pairs_and_both_keys_are_proved(self, machine: Machine, server: KeyedServer) -> None:
         machine.client.enroll(server.origin, server.code)
         assert machine.status == "active"
         assert server.active
         assert any("trusted on first use" in line for line in machine.said)
 
-    def test_a_scanned_code_pins_the_root(self, machine: Machine, server: StandIn) -> None:
+    def test_a_scanned_code_pins_the_root(self, machine: Machine, server: KeyedServer) -> None:
         qr = pairing.QrText(server.origin, server.code, jose.thumbprint(world.ROOT))
         machine.client.enroll("http://127.0.0.1:1", str(qr))
         assert machine.status == "active"
         assert not any("trusted on first use" in line for line in machine.said)
 
-    def test_another_root_than_the_scanned_one_is_refused(self, machine: Machine, server: StandIn) -> None:
+    def test_another_root_than_the_scanned_one_is_refused(
+        self, machine: Machine, server: KeyedServer
+    ) -> None:
         qr = pairing.QrText(server.origin, server.code, jose.thumbprint(world.STRANGER))
         with pytest.raises(EnrollmentFailed):
             machine.client.enroll(server.origin, str(qr))
         assert machine.status == "new"
 
-    def test_a_wrong_code_leaves_the_machine_as_it_was(self, machine: Machine, server: StandIn) -> None:
+    def test_a_wrong_code_leaves_the_machine_as_it_was(self, machine: Machine, server: KeyedServer) -> None:
         with pytest.raises(Problem, match="pairing_failed"):
             machine.client.enroll(server.origin, "BCD-FGH-JKX")
         assert machine.status == "new"
 
     def test_a_machine_whose_clock_is_years_off_can_be_paired(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
         server.clock_offset = 5 * 365 * 86_400
         machine.client.enroll(server.origin, server.code)
         assert machine.status == "active"
         assert "clock corrected" in machine.said
 
-    def test_a_lost_confirmation_is_repeated(self, machine: Machine, server: StandIn) -> None:
-        server.clock_offset = 0
-        original = server._refused
-        server._refused = lambda authorization: (503, {}, {"code": "unavailable"})  # type: ignore[method-assign]
+    def test_a_lost_confirmation_is_repeated(self, machine: Machine, server: KeyedServer) -> None:
+        server.interrupt("enroll/confirm", problem("unavailable"))
         with pytest.raises(Problem):
             machine.client.enroll(server.origin, server.code)
         assert machine.status == "unconfirmed"
-        server._refused = original  # type: ignore[method-assign]
         machine.client.step()
         assert machine.status == "active"
 
-    def test_pairing_again_starts_the_sequence_anew(self, paired: Machine, server: StandIn) -> None:
+    def test_pairing_again_starts_the_sequence_anew(self, paired: Machine, server: KeyedServer) -> None:
         server.issue("unlock", op="03")
         paired.client.step()
         old = server.sign_key
@@ -117,7 +118,7 @@ class TestEnrollment:
 
 
 class TestPolling:
-    def test_a_reset_is_fetched_applied_and_reported(self, paired: Machine, server: StandIn) -> None:
+    def test_a_reset_is_fetched_applied_and_reported(self, paired: Machine, server: KeyedServer) -> None:
         cid = server.issue(op="03", password="482917")
         paired.client.step()
         assert server.outcome(cid) == ["applied"]
@@ -128,34 +129,34 @@ class TestPolling:
         assert paired.till.store.load().outbox == []
 
     def test_what_it_says_of_itself_is_in_the_header_and_the_inventory(
-        self, paired: Machine, server: StandIn
+        self, paired: Machine, server: KeyedServer
     ) -> None:
         paired.client.step()
-        headers = next(headers for _, path, headers in server.requests if path == "commands")
+        headers = server.asked("commands")[0].headers
         assert "ks=1" in headers["rekey-telemetry"]
         operators = server.inventory["inventory"]["operators"]
         assert [operator["op"] for operator in operators] == ["01", "03"]
 
-    def test_an_unchanged_inventory_is_not_sent_again(self, paired: Machine, server: StandIn) -> None:
+    def test_an_unchanged_inventory_is_not_sent_again(self, paired: Machine, server: KeyedServer) -> None:
         for _ in range(3):
             paired.client.step()
-        assert [path for _, path, _ in server.requests].count("inventory") == 1
+        assert len(server.asked("inventory")) == 1
 
-    def test_an_unchanged_queue_is_not_downloaded_again(self, paired: Machine, server: StandIn) -> None:
+    def test_an_unchanged_queue_is_not_downloaded_again(self, paired: Machine, server: KeyedServer) -> None:
         server.issue("format_disk")
-        server._take = lambda token: {"r": "invalid"}  # type: ignore[method-assign]
+        server.verdicts.extend(["invalid"] * 9)
         paired.client.step()
         paired.client.step()
-        polls = [headers for _, path, headers in server.requests if path == "commands"]
+        polls = [poll.headers for poll in server.asked("commands")]
         assert "if-none-match" in polls[-1]
 
-    def test_a_long_queue_is_fetched_in_order_at_once(self, paired: Machine, server: StandIn) -> None:
+    def test_a_long_queue_is_fetched_in_order_at_once(self, paired: Machine, server: KeyedServer) -> None:
         issued = [server.issue("unlock", op="03") for _ in range(10)]
         while paired.client.step() == 0:
             pass
         assert [server.outcome(cid) for cid in issued] == [["applied"]] * 10
 
-    def test_a_bad_token_does_not_block_the_others(self, paired: Machine, server: StandIn) -> None:
+    def test_a_bad_token_does_not_block_the_others(self, paired: Machine, server: KeyedServer) -> None:
         server.issue("unlock", op="03", key=world.STRANGER)
         good = server.issue("unlock", op="03")
         paired.client.step()
@@ -163,7 +164,7 @@ class TestPolling:
         assert any(claims.get("rc") == "unknown_key" for claims in server.receipts.values())
         assert server.tokens == []
 
-    def test_a_deferred_command_is_asked_for_again(self, paired: Machine, server: StandIn) -> None:
+    def test_a_deferred_command_is_asked_for_again(self, paired: Machine, server: KeyedServer) -> None:
         paired.till.set_busy(True)
         cid = server.issue(op="03", password="482917")
         later = server.issue("unlock", op="01")
@@ -176,15 +177,16 @@ class TestPolling:
         assert server.outcome(cid)[-1] == "applied"
         assert server.outcome(later) == ["applied"]
 
-    def test_a_new_issuer_key_is_learned_from_the_next_keyset(self, paired: Machine, server: StandIn) -> None:
-        entry = {"jwk": jose.public_jwk(world.STRANGER), "cmds": ["unlock"], "nbf": 0, "exp": 0}
-        server.publish(2, keys=[entry])
+    def test_a_new_issuer_key_is_learned_from_the_next_keyset(
+        self, paired: Machine, server: KeyedServer
+    ) -> None:
+        server.publish(2, keys=[entry(world.STRANGER, "unlock")])
         cid = server.issue("unlock", op="03", key=world.STRANGER)
         paired.client.step()
         assert server.outcome(cid) == ["applied"]
         assert paired.till.store.load().keyset["ver"] == 2
 
-    def test_a_keyset_of_another_root_is_not_followed(self, paired: Machine, server: StandIn) -> None:
+    def test_a_keyset_of_another_root_is_not_followed(self, paired: Machine, server: KeyedServer) -> None:
         server.publish(2, root=world.STRANGER)
         assert paired.client.walk_keysets() == 0
         assert paired.till.store.load().keyset["ver"] == 1
@@ -192,7 +194,7 @@ class TestPolling:
 
 class TestTrouble:
     def test_a_wrong_clock_is_corrected_in_memory_and_the_request_repeated(
-        self, paired: Machine, server: StandIn
+        self, paired: Machine, server: KeyedServer
     ) -> None:
         server.clock_offset = 3 * 3600
         cid = server.issue("unlock", op="03")
@@ -201,22 +203,20 @@ class TestTrouble:
         assert server.outcome(cid) == ["applied"]
 
     def test_receipts_survive_an_outage_and_are_resent_byte_for_byte(
-        self, paired: Machine, server: StandIn
+        self, paired: Machine, server: KeyedServer
     ) -> None:
         cid = server.issue(op="03", password="482917")
-        original = server._take
-        server._take = lambda token: {"r": (original(token), "invalid")[1]}  # type: ignore[method-assign]
+        server.verdicts.append("invalid")
         paired.client.step()
         assert len(paired.till.store.load().outbox) == 1
-        server._take = original  # type: ignore[method-assign]
         paired.client.step()
         assert server.outcome(cid) == ["applied"]
         assert [len(copies) for copies in server.receipt_bytes.values()] == [1]
         assert paired.till.store.load().outbox == []
 
-    def test_a_receipt_that_is_always_refused_is_given_up(self, paired: Machine, server: StandIn) -> None:
+    def test_a_receipt_that_is_always_refused_is_given_up(self, paired: Machine, server: KeyedServer) -> None:
         server.issue("unlock", op="03")
-        server._take = lambda token: {"r": "invalid"}  # type: ignore[method-assign]
+        server.verdicts.extend(["invalid"] * 9)
         paired.client.step()
         server.tokens = []
         assert len(paired.till.store.load().outbox) == 1
@@ -225,13 +225,16 @@ class TestTrouble:
         assert paired.till.store.load().outbox == []
 
     @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
-    def test_no_answer_makes_it_forget_anything(self, paired: Machine, server: StandIn, status: int) -> None:
+    def test_no_answer_makes_it_forget_anything(
+        self, paired: Machine, server: KeyedServer, status: int
+    ) -> None:
         before = paired.till.store.load()
-        server.refuse = [status] * 50
+        refusal = Reply(status, {"code": "unavailable"}, {"Retry-After": "1"})
+        server.answer = lambda request: refusal  # type: ignore[method-assign]
         for _ in range(5):
             assert paired.client.step() >= 1
         assert paired.till.store.load() == before
-        server.refuse = []
+        del server.answer
         cid = server.issue("unlock", op="03")
         paired.client.step()
         assert server.outcome(cid) == ["applied"]
@@ -254,9 +257,9 @@ class TestTrouble:
         "answer", [b"\x00" * 50, b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 302 Found\r\n\r\n", b""]
     )
     def test_nonsense_on_the_line_is_only_trouble(
-        self, paired: Machine, server: StandIn, answer: bytes
+        self, paired: Machine, server: KeyedServer, answer: bytes
     ) -> None:
-        server.answer = lambda *_: (200, {}, answer.decode("latin-1"))  # type: ignore[method-assign]
+        server.answer = lambda request: Reply(200, answer.decode("latin-1"))  # type: ignore[method-assign]
         before = paired.till.store.load()
         paired.client.step()
         assert paired.till.store.load() == before
@@ -283,7 +286,7 @@ class TestCommandLine:
         assert main(["signon", "--state", state, "--lang", "en", "05", "9999"]) == 1
         assert capsys.readouterr().out.splitlines() == ["登录成功", "Wrong password"]
 
-    def test_screen_busy_and_choose_have_doors(self, paired: Machine, server: StandIn) -> None:
+    def test_screen_busy_and_choose_have_doors(self, paired: Machine, server: KeyedServer) -> None:
         state = str(paired.till.store.directory)
         assert main(["busy", "--state", state, "on"]) == 0
         assert paired.till.store.load().busy
@@ -296,7 +299,7 @@ class TestCommandLine:
         assert main(["signon", "--state", state, "03", "735928"]) == 0
 
     def test_a_running_terminal_reports_a_sign_on_of_another_process_and_stops_when_told(
-        self, server: StandIn, tmp_path: Path
+        self, server: KeyedServer, tmp_path: Path
     ) -> None:
         arguments = [sys.executable, "-m", "terminals.simulator", "run", "--state", str(tmp_path / "till")]
         arguments += ["--url", server.origin, "--pairing-code", server.code, "--interval-cap", "0.2"]

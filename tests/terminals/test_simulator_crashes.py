@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from terminals import jose, ocra
+from terminals.conformance.server import serving
 from terminals.simulator import failpoints
 from terminals.simulator.failpoints import COMMITS, OLD, POINTS, SENDS, STAGES, VARIABLE, PowerCut
 from terminals.simulator.state import State
-from tests.terminals.machines import Machine, entry, issue_reset, paired
-from tests.terminals.stand_in import StandIn, serving
+from tests.terminals.machines import KeyedServer, Machine, entry, issue_reset, paired
 from tests.terminals.tills import enrolled
 from tests.vectors import world
 from tests.vectors.world import HWM
@@ -60,88 +60,91 @@ class Fuse:
 class Chapter:
     """Something that happens to a terminal: how it begins, one round of it, and when it is over."""
 
-    begin: Callable[[Machine, StandIn], object]
-    round: Callable[[Machine, StandIn], object]
-    over: Callable[[Machine, StandIn], bool]
+    begin: Callable[[Machine, KeyedServer], object]
+    round: Callable[[Machine, KeyedServer], object]
+    over: Callable[[Machine, KeyedServer], bool]
     is_paired: bool = True
 
 
-def step(machine: Machine, _server: StandIn) -> None:
+def step(machine: Machine, _server: KeyedServer) -> None:
     machine.client.step()
 
 
-def said(server: StandIn, status: str = "applied") -> list[str]:
+def said(server: KeyedServer, status: str = "applied") -> list[str]:
     return [claims["cid"] for claims in server.receipts.values() if claims["st"] == status]
 
 
-def pair(machine: Machine, server: StandIn) -> None:
+def pair(machine: Machine, server: KeyedServer) -> None:
     if machine.state.status == "new":
         machine.client.enroll(server.origin, server.code)
     machine.client.step()
 
 
-def pair_again(machine: Machine, server: StandIn) -> None:
+def pair_again(machine: Machine, server: KeyedServer) -> None:
     if not machine.state.pairing and server.nonce == "first":
         server.nonce = jose.b64u(bytes(16))
         machine.client.enroll(server.origin, server.code)
     machine.client.step()
 
 
-def begin_pairing_again(machine: Machine, server: StandIn) -> None:
+def begin_pairing_again(machine: Machine, server: KeyedServer) -> None:
     receive_silently(machine, server)
     server.nonce = "first"
 
 
-def receive_silently(machine: Machine, server: StandIn) -> None:
+def receive_silently(machine: Machine, server: KeyedServer) -> None:
     """A receipt waits that the server has not seen."""
     server.issue(op="03", password="482917")
     assert machine.till.receive(server.tokens[0]).st == "applied"
 
 
-def sign_on_when_reset(machine: Machine, server: StandIn) -> None:
+def sign_on_when_reset(machine: Machine, server: KeyedServer) -> None:
     machine.client.step()
     machine.till.sign_on("03", "482917")
     machine.client.step()
 
 
-def choose(machine: Machine, server: StandIn) -> None:
+def choose(machine: Machine, server: KeyedServer) -> None:
     machine.client.step()
     machine.till.choose("03", "735928")
     machine.till.sign_on("03", "735928")
     machine.client.step()
 
 
-def begin_roll(machine: Machine, server: StandIn) -> None:
+def begin_roll(machine: Machine, server: KeyedServer) -> None:
     receive_silently(machine, server)
     machine.till.alter(roll_wanted="both")
     server.issue("unlock", op="01")
 
 
-def publish_three(machine: Machine, server: StandIn) -> None:
+def publish_three(machine: Machine, server: KeyedServer) -> None:
     next_root = jose.public_jwk(world.STRANGER)
     keys = [entry(world.ISSUER, "unlock")]
     server.publish(3, keys=keys, roots=[jose.public_jwk(world.ROOT), next_root])
     server.publish(4, keys=keys, root=world.STRANGER, roots=[next_root])
 
 
-def answer_the_question(machine: Machine, server: StandIn) -> None:
+def answer_the_question(machine: Machine, server: KeyedServer) -> None:
     till, now = machine.till, machine.till.present()
     if not till.offline.granted("03", now):
         question, _ = till.offline.begin("03", now)
         if not question:
             return
         counter, session = machine.state.offline_counter, ocra.session_of(server.tid, "03")
-        assert till.offline.answer("03", ocra.response(bytes(32), counter, question, session), now) == "ok"
+        assert (
+            till.offline.answer("03", ocra.response(server.offline_key, counter, question, session), now)
+            == "ok"
+        )
     till.offline.change("03", "482917", now)
     machine.client.step()
 
 
-def order_during_a_sale(machine: Machine, server: StandIn) -> None:
+def order_during_a_sale(machine: Machine, server: KeyedServer) -> None:
     machine.till.set_busy(True)
     server.issue(op="03", password="482917")
 
 
-def withdraw(machine: Machine, server: StandIn) -> None:
+def withdraw(machine: Machine, server: KeyedServer) -> None:
     machine.client.step()
     if machine.state.busy and said(server, "deferred"):
         ref = said(server, "deferred")[0]
@@ -151,9 +154,9 @@ def withdraw(machine: Machine, server: StandIn) -> None:
             machine.said.append("void")
 
 
-def phone_in_hand(machine: Machine, server: StandIn) -> None:
+def phone_in_hand(machine: Machine, server: KeyedServer) -> None:
     machine.client.step()
-    server.recoveries = dict.fromkeys(server.recoveries, "done")
+    server.end_recoveries("done")
 
 
 CHAPTERS = {
@@ -226,11 +229,16 @@ def wiped(state: State) -> State:
     return State(**{name: getattr(state, name) for name in kept})
 
 
-def lived(chapter: Chapter, directory: Path, server: StandIn, point: str = "", passes: int = 1) -> Fuse:
-    """Live through a chapter; at the point the power goes, comes back, and life goes on."""
+def begin_anew(server: KeyedServer) -> None:
+    """Another server at the same address."""
     origin = server.origin
     server.__init__()  # type: ignore[misc]
     server.origin = origin
+
+
+def lived(chapter: Chapter, directory: Path, server: KeyedServer, point: str = "", passes: int = 1) -> Fuse:
+    """Live through a chapter; at the point the power goes, comes back, and life goes on."""
+    begin_anew(server)
     machine = paired(directory, server) if chapter.is_paired else Machine(directory)
     chapter.begin(machine, server)
     fuse = Fuse(machine, point, passes)
@@ -255,7 +263,7 @@ def lived(chapter: Chapter, directory: Path, server: StandIn, point: str = "", p
     return fuse
 
 
-def check_what_is_always_true(machine: Machine, server: StandIn) -> None:
+def check_what_is_always_true(machine: Machine, server: KeyedServer) -> None:
     """Every fact is told once, byte for byte; the journal tells the same story as the receipts."""
     assert all(len(copies) == 1 for copies in server.receipt_bytes.values())
     told = Counter((claims.get("cid"), claims["st"]) for claims in server.receipts.values())
@@ -267,9 +275,9 @@ def check_what_is_always_true(machine: Machine, server: StandIn) -> None:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[StandIn]:
-    with serving() as stand_in:
-        yield stand_in
+def server() -> Iterator[KeyedServer]:
+    with serving(KeyedServer()) as running:
+        yield running
 
 
 @pytest.fixture
@@ -281,7 +289,9 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_disk")
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_wherever_the_power_goes_the_story_ends_the_same(tmp_path: Path, server: StandIn, name: str) -> None:
+def test_wherever_the_power_goes_the_story_ends_the_same(
+    tmp_path: Path, server: KeyedServer, name: str
+) -> None:
     chapter = CHAPTERS[name]
     passed = Counter(lived(chapter, tmp_path / "whole", server).seen)
     cuts = [(point, nth) for point, times in passed.items() for nth in range(1, min(times, 2) + 1)]
@@ -292,7 +302,7 @@ def test_wherever_the_power_goes_the_story_ends_the_same(tmp_path: Path, server:
 
 
 @pytest.mark.usefixtures("quick_disk")
-def test_the_chapters_together_pass_every_point_there_is(tmp_path: Path, server: StandIn) -> None:
+def test_the_chapters_together_pass_every_point_there_is(tmp_path: Path, server: KeyedServer) -> None:
     seen: set[str] = set()
     for number, chapter in enumerate(CHAPTERS.values()):
         seen.update(lived(chapter, tmp_path / str(number), server).seen)
@@ -313,7 +323,7 @@ def run(arguments: list[str], point: str = "") -> subprocess.CompletedProcess[st
     "point", ["receive/temp-half-written", "receive/journal-half-written", "receipts/sent"]
 )
 def test_a_real_process_that_is_killed_there_is_no_worse(tmp_path: Path, point: str) -> None:
-    with serving() as fresh:
+    with serving(KeyedServer()) as fresh:
         arguments = ["-m", "terminals.simulator", "run", "--state", str(tmp_path), "--url", fresh.origin]
         arguments += [
             "--once",
@@ -333,7 +343,8 @@ def test_a_real_process_that_is_killed_there_is_no_worse(tmp_path: Path, point: 
         assert [line["event"] for line in journal] == ["applied"]
 
 
-def test_two_power_cuts_in_a_row_are_no_worse(tmp_path: Path, server: StandIn) -> None:
+def test_two_power_cuts_in_a_row_are_no_worse(tmp_path: Path, server: KeyedServer) -> None:
+    begin_anew(server)
     machine = paired(tmp_path, server)
     cid = server.issue(op="03", password="482917")
     for point in ("receive/renamed", "receive/journal-half-written", "settle/temp-written", "boot/renamed"):

@@ -7,30 +7,32 @@ from pathlib import Path
 import pytest
 
 from terminals import jose, ocra
+from terminals.conformance.memory import Reply
 from terminals.protocol import UNLOCK_LIFETIME
 from terminals.simulator.offline import DAY
 from terminals.simulator.screen import render
-from tests.terminals.machines import Machine
-from tests.terminals.stand_in import StandIn
+from tests.terminals.machines import KeyedServer, Machine
 
 
 class TestRecoveryAtTheMachine:
     def test_the_screen_shows_a_qr_a_code_and_a_number_that_is_in_neither(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
         machine.till.forgot("03")
         pause = machine.client.step()
         shown = render(machine.state, machine.till.present(), "zh")
         asking = machine.state.asking
         assert asking and asking.state == "pending" and pause <= asking.interval
-        assert "BCDF-GHJK" in shown and "47" in shown and "█" in shown and "▀" in shown
-        assert "47" not in asking.address_complete
+        assert asking.user_code in shown and asking.match in shown and "█" in shown and "▀" in shown
+        assert asking.match not in asking.address_complete.rsplit("/", 1)[1]
 
     @pytest.mark.parametrize("outcome", ["denied", "expired", "done"])
-    def test_how_it_ended_is_shown_for_a_while(self, machine: Machine, server: StandIn, outcome: str) -> None:
+    def test_how_it_ended_is_shown_for_a_while(
+        self, machine: Machine, server: KeyedServer, outcome: str
+    ) -> None:
         machine.till.forgot("03")
         machine.client.step()
-        server.recoveries = dict.fromkeys(server.recoveries, outcome)
+        server.end_recoveries(outcome)
         machine.client.step()
         assert machine.state.asking and machine.state.asking.state == outcome
         assert render(machine.state, machine.till.present(), "zh") != render(machine.state, 0, "en")
@@ -39,7 +41,7 @@ class TestRecoveryAtTheMachine:
         assert machine.state.asking is None
 
     def test_its_time_runs_out_even_if_the_server_never_says_so(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
         machine.till.forgot("03")
         machine.client.step()
@@ -48,7 +50,7 @@ class TestRecoveryAtTheMachine:
         machine.client.step()
         assert machine.state.asking and machine.state.asking.state == "expired"
 
-    def test_a_lost_reply_is_asked_for_anew(self, machine: Machine, server: StandIn) -> None:
+    def test_a_lost_reply_is_asked_for_anew(self, machine: Machine, server: KeyedServer) -> None:
         # Asking is not repeatable, so the client itself does not repeat it at once.
         server.lose = ["recoveries"]
         machine.till.forgot("03")
@@ -59,8 +61,8 @@ class TestRecoveryAtTheMachine:
         assert len(server.recoveries) == 2
 
     @pytest.mark.parametrize(("status", "shown"), [(404, "unknown"), (403, "refused"), (429, "too_often")])
-    def test_a_refusal_is_shown(self, machine: Machine, server: StandIn, status: int, shown: str) -> None:
-        server.problem["recoveries"] = (status, {"code": "slow_down"})
+    def test_a_refusal_is_shown(self, machine: Machine, server: KeyedServer, status: int, shown: str) -> None:
+        server.closed["recoveries"] = Reply(status, {"code": "slow_down"})
         machine.till.forgot("03")
         machine.client.step()
         assert machine.state.asking and machine.state.asking.state == shown
@@ -77,7 +79,7 @@ class TestOfflineUnlock:
         return ocra.response(key, machine.state.offline_counter, question, session)
 
     def test_a_right_answer_allows_one_new_password_and_leaves_a_receipt(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
         machine.till.alter(connected=False)
         unlock, now = machine.till.offline, machine.till.present()
@@ -143,7 +145,7 @@ class TestOfflineUnlock:
 
 
 class TestCondition:
-    def test_every_change_of_the_machine_is_told_at_once(self, machine: Machine, server: StandIn) -> None:
+    def test_every_change_of_the_machine_is_told_at_once(self, machine: Machine, server: KeyedServer) -> None:
         machine.client.step()
         for facts in (
             {"network": "wifi"},
@@ -156,24 +158,24 @@ class TestCondition:
         told = server.inventory["inventory"]
         assert (told["network"], told["tamper"], told["unsettled_batch"]) == ("wifi", True, True)
         assert (told["battery"], told["charging"]) == (40, False)
-        assert [path for _, path, _ in server.requests].count("inventory") == 5
+        assert len(server.asked("inventory")) == 5
 
-    def test_a_falling_battery_is_no_news(self, machine: Machine, server: StandIn) -> None:
+    def test_a_falling_battery_is_no_news(self, machine: Machine, server: KeyedServer) -> None:
         machine.till.alter(battery=50)
         machine.client.step()
         machine.till.alter(battery=49)
         machine.client.step()
-        assert [path for _, path, _ in server.requests].count("inventory") == 1
-        assert "bat=49" in server.requests[-1][2]["rekey-telemetry"]
+        assert len(server.asked("inventory")) == 1
+        assert "bat=49" in server.requests[-1].headers["rekey-telemetry"]
 
-    def test_a_weak_password_is_found_by_the_machine(self, machine: Machine, server: StandIn) -> None:
+    def test_a_weak_password_is_found_by_the_machine(self, machine: Machine, server: KeyedServer) -> None:
         server.issue(op="03", password="1314")
         machine.client.step()
         machine.client.step()
         weak = {entry["op"]: entry.get("weak") for entry in server.inventory["inventory"]["operators"]}
         assert weak["03"] == "common" and weak["01"] is None
 
-    def test_without_a_network_nothing_is_sent(self, machine: Machine, server: StandIn) -> None:
+    def test_without_a_network_nothing_is_sent(self, machine: Machine, server: KeyedServer) -> None:
         before = len(server.requests)
         machine.till.alter(connected=False)
         machine.client.step()

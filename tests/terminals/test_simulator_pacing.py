@@ -8,11 +8,11 @@ from statistics import mean
 
 import pytest
 
+from terminals.conformance.memory import Reply, problem
 from terminals.simulator.client import Client
 from terminals.simulator.pacing import BACKOFF_MOST, SLOWEST, Pace
 from terminals.simulator.transport import Clock, Connection, Problem
-from tests.terminals.machines import Machine
-from tests.terminals.stand_in import StandIn
+from tests.terminals.machines import KeyedServer, Machine
 from tests.terminals.tills import PASSWORDS
 
 
@@ -44,25 +44,25 @@ class TestPace:
         assert (pace.gap(99, SLOWEST), pace.gap(101, SLOWEST)) == (3, 5)
 
     def test_each_slow_down_costs_five_seconds_until_the_next_start(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
-        server.problem["commands"] = (429, {"code": "slow_down"})
+        server.closed["commands"] = problem("slow_down")
         for _ in range(2):
             machine.client.step()
         assert machine.client.pace.penalty == 10
         assert machine.client.pace.gap(0, SLOWEST) == 15
-        del server.problem["commands"]
+        del server.closed["commands"]
         server.issue("reboot")
         machine.client.step()
         assert machine.client.pace.penalty == 0
 
-    def test_a_long_queue_is_fetched_at_once(self, machine: Machine, server: StandIn) -> None:
+    def test_a_long_queue_is_fetched_at_once(self, machine: Machine, server: KeyedServer) -> None:
         for _ in range(5):
             server.issue("unlock", op="03")
         assert machine.client.step() == 0
         assert machine.client.step() > 0
 
-    def test_somebody_at_the_machine_shortens_the_wait(self, machine: Machine, server: StandIn) -> None:
+    def test_somebody_at_the_machine_shortens_the_wait(self, machine: Machine, server: KeyedServer) -> None:
         machine.client._cap = SLOWEST
         machine.client.pace = Pace(interval=600, jitter=0, fast_until=2**40)
         cid = server.issue(op="03", password="482917")
@@ -80,18 +80,18 @@ class TestPace:
         machine.client.flush_receipts()
         assert server.outcome(cid) == ["applied", "signed_on"]
 
-    def test_a_command_that_waits_is_asked_for_when_it_said(self, machine: Machine, server: StandIn) -> None:
+    def test_a_command_that_waits_is_asked_for_when_it_said(
+        self, machine: Machine, server: KeyedServer
+    ) -> None:
         machine.client._cap = SLOWEST
         machine.till.set_busy(True)
         server.issue(op="03", password="482917")
-        server._commands = lambda headers: (  # type: ignore[method-assign]
-            200, {"ETag": '"x"', "Rekey-Poll": "interval=600, jitter=0"}, {"tokens": server.tokens},
-        )  # fmt: skip
+        server.pace.update(interval=600)
         assert 29 <= machine.client.step() <= 30
 
 
 class TestTheLine:
-    def test_everything_goes_over_one_connection(self, machine: Machine, server: StandIn) -> None:
+    def test_everything_goes_over_one_connection(self, machine: Machine, server: KeyedServer) -> None:
         before = server.connections
         for _ in range(5):
             server.issue("unlock", op="03")
@@ -100,7 +100,7 @@ class TestTheLine:
         assert len(server.requests) > 10
 
     def test_a_connection_that_was_closed_meanwhile_is_opened_again(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
         server.lose = ["commands"]
         cid = server.issue("unlock", op="03")
@@ -108,7 +108,7 @@ class TestTheLine:
         assert server.outcome(cid) == ["applied"]
         assert not any(line.startswith("unreachable") for line in machine.said)
 
-    def test_what_must_not_happen_twice_is_not_sent_on_a_used_connection(self, server: StandIn) -> None:
+    def test_what_must_not_happen_twice_is_not_sent_on_a_used_connection(self, server: KeyedServer) -> None:
         line = Connection()
         for _ in range(2):
             with pytest.raises(Problem):
@@ -120,12 +120,10 @@ class TestTheLine:
         line.close()
 
     def test_a_bearer_is_used_until_thirty_seconds_before_its_end(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
         def bearers() -> set[str]:
-            return {
-                headers["authorization"] for _, _, headers in server.requests if "authorization" in headers
-            }
+            return {request.bearer for request in server.requests if request.bearer}
 
         server.requests.clear()
         machine.client.step()
@@ -139,26 +137,26 @@ class TestTheLine:
         machine.client.step()
         assert len(bearers()) == 2
 
-    def test_a_refused_bearer_is_made_anew_once(self, machine: Machine, server: StandIn) -> None:
+    def test_a_refused_bearer_is_made_anew_once(self, machine: Machine, server: KeyedServer) -> None:
         machine.client.step()
-        server.problem["commands"] = (401, {"code": "invalid_auth"})
+        server.closed["commands"] = problem("invalid_auth")
         server.requests.clear()
         machine.client.step()
-        polls = [headers["authorization"] for _, path, headers in server.requests if path == "commands"]
+        polls = [poll.headers["authorization"] for poll in server.asked("commands")]
         assert len(polls) == len(set(polls)) == 2
         assert machine.state.trouble == "invalid_auth"
         server.requests.clear()
         machine.client.step()
-        assert sum(path == "commands" for _, path, _ in server.requests) == 1
+        assert len(server.asked("commands")) == 1
 
 
 class TestTime:
-    def answer(self, machine: Machine, server: StandIn, **headers: str) -> None:
-        content = {"code": "clock_skew", "server_time": int(time.time()) + 9999}
-        served = server.answer
-        server.answer = lambda *asked: (401, headers, content)  # type: ignore[method-assign]
+    def answer(self, machine: Machine, server: KeyedServer, **headers: str) -> None:
+        told = problem("clock_skew", server_time=int(time.time()) + 9999)
+        answer = Reply(told.status, told.body, {**told.headers, **headers})
+        server.answer = lambda request: answer  # type: ignore[method-assign]
         machine.client.step()
-        server.answer = served  # type: ignore[method-assign]
+        del server.answer
 
     def test_the_servers_word_is_taken_at_half_of_the_round_trip(self) -> None:
         clock = Clock(lambda: 1000.0)
@@ -167,42 +165,44 @@ class TestTime:
         clock.forget()
         assert clock() == 1000.0
 
-    def test_an_answer_from_a_cache_says_nothing_about_now(self, machine: Machine, server: StandIn) -> None:
+    def test_an_answer_from_a_cache_says_nothing_about_now(
+        self, machine: Machine, server: KeyedServer
+    ) -> None:
         self.answer(machine, server, Age="7")
         assert machine.clock.offset == 0
         self.answer(machine, server)
         assert abs(machine.clock.offset - 9999) < 2
 
     def test_an_answer_that_took_long_says_nothing_about_now(
-        self, machine: Machine, server: StandIn, monkeypatch: pytest.MonkeyPatch
+        self, machine: Machine, server: KeyedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("terminals.simulator.transport._ROUND_TRIP_MAX", 0.0)
         self.answer(machine, server)
         assert machine.clock.offset == 0
 
-    def test_a_start_forgets_what_was_learned(self, machine: Machine, server: StandIn) -> None:
+    def test_a_start_forgets_what_was_learned(self, machine: Machine, server: KeyedServer) -> None:
         server.clock_offset = 5000
         server.issue("reboot")
         machine.client.step()
         assert machine.said.count("clock corrected") == 2
 
     def test_an_etag_is_kept_only_when_all_it_named_was_dealt_with(
-        self, machine: Machine, server: StandIn
+        self, machine: Machine, server: KeyedServer
     ) -> None:
-        server._take = lambda token: {"r": "ok"}  # type: ignore[method-assign]
+        server.sticky = True
         server.issue("unlock", op="03")
         machine.client.step()
         machine.client.step()
-        polls = [headers for _, path, headers in server.requests if path == "commands"]
+        polls = [poll.headers for poll in server.asked("commands")]
         assert "if-none-match" not in polls[-2] and "if-none-match" in polls[-1]
         server.tokens = []
         machine.client.step()
         machine.client.step()
-        polls = [headers for _, path, headers in server.requests if path == "commands"]
+        polls = [poll.headers for poll in server.asked("commands")]
         assert "if-none-match" not in polls[-1]
 
 
-def test_the_loop_boots_runs_and_hangs_up(machine: Machine, server: StandIn) -> None:
+def test_the_loop_boots_runs_and_hangs_up(machine: Machine, server: KeyedServer) -> None:
     boots = machine.state.boots
     machine.client.run(threading.Event(), once=True)
     assert machine.state.boots == boots + 1

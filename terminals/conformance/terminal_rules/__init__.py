@@ -10,7 +10,7 @@ from terminals.conformance.terminal_rules import (
     receipts,
     refusals,
 )
-from terminals.conformance.terminal_rules.bench import Subject, TerminalBench, Watched
+from terminals.conformance.terminal_rules.bench import Subject, TerminalBench
 
 ROOMS = (pairing, commands, refusals, order, asking, keysets, receipts, machine)
 _ALL = [rule for room in ROOMS for rule in room.BOOK.rules]
@@ -18,4 +18,4 @@ _ALL = [rule for room in ROOMS for rule in room.BOOK.rules]
 _LAST = {"pair-wrong-root", "pair-wrong-issuer", "pair-broken-challenge", "pair-again"}
 RULES = [rule for rule in _ALL if rule.id not in _LAST] + [rule for rule in _ALL if rule.id in _LAST]
 
-__all__ = ["ROOMS", "RULES", "Subject", "TerminalBench", "Watched"]
+__all__ = ["ROOMS", "RULES", "Subject", "TerminalBench"]

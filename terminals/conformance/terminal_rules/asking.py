@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from terminals import jose
-from terminals.conformance.memory import Reply, problem
+from terminals.conformance.memory import PACE, Reply, problem
 from terminals.conformance.rules import POLL, WHO, Book, Broken
 from terminals.conformance.terminal_rules.bench import TerminalBench, signer
 from terminals.headers import parse_dictionary
@@ -13,6 +13,12 @@ from terminals.protocol import TELEMETRY_MAX, TOKENS_PER_POLL, WAIT_MAX
 
 BOOK: Book[TerminalBench] = Book()
 rule = BOOK.rule
+# What a busy machine may need on top, and between which waits a clock sees no difference, in seconds.
+WORK: Final = 4
+SAME: Final = 0.05
+# Interval and jitter where nobody said another, and once an hour and a bit.
+STANDARD: Final = 75
+SLOWEST: Final = 3700
 HTML = Reply(200, "<html><title>Welcome to our Wi-Fi</title></html>", {"Content-Type": "text/html"})
 TWICE = Reply(200, '{"tokens": [], "tokens": [], "more": false}', {"Content-Type": "application/json"})
 
@@ -122,7 +128,7 @@ def interval(bench: TerminalBench) -> None:
     pause = bench.pause()
     server.pace.update(usual)
     bench.round()
-    if not 6.5 <= pause <= 9:
+    if not 6.5 <= pause <= 7 + WORK:
         raise Broken(
             "Rekey-Poll: interval=7, jitter=0, wait=0", "the next poll after 7 s", f"after {pause:.1f} s"
         )
@@ -140,20 +146,19 @@ def fast(bench: TerminalBench) -> None:
     server.fast_until = None
     server.pace.update(usual)
     bench.round()
-    if not 2 <= pause <= 5:
+    if not 2 <= pause <= 3 + WORK:
         sent = "Rekey-Poll: interval=20, fast_until two minutes ahead"
         raise Broken(sent, "the next poll after 3 s", f"after {pause:.1f} s")
 
 
-@rule("poll-broken-pace", POLL, "An unreadable Rekey-Poll changes nothing")
+@rule("poll-broken-pace", POLL, "An unreadable Rekey-Poll neither hurries a terminal nor silences it")
 def broken_pace(bench: TerminalBench) -> None:
-    """The pace from before holds."""
-    server = bench.paired()
-    pause = bench.pause()
-    server.interrupt("commands", Reply(204, None, {"Rekey-Poll": "((interval=oops"}))
-    after = bench.pause()
-    if not pause - 1 <= after <= pause + 4:
-        raise Broken("Rekey-Poll: ((interval=oops", f"the pace from before, {pause:.0f} s", f"{after:.1f} s")
+    """The standard pace holds: an interval of 60 s and a jitter of 15 s, or less."""
+    bench.paired().interrupt("commands", Reply(204, None, {"Rekey-Poll": "((interval=oops"}))
+    pause = bench.pause(at_most=STANDARD + 2 * WORK)
+    if not 2 <= pause <= STANDARD + WORK:
+        expected = f"the next poll after 3 to {STANDARD} s"
+        raise Broken("Rekey-Poll: ((interval=oops", expected, f"after {pause:.1f} s")
 
 
 @rule("poll-etag", POLL, "The ETag of what the terminal holds comes back in If-None-Match")
@@ -199,11 +204,13 @@ def more(bench: TerminalBench) -> None:
     server.tokens.clear()
     for _ in range(5):
         server.issue(op=bench.operator, password=bench.fresh_password())
+    server.pace.update(interval=45)
     pause = bench.pause()
+    server.pace.update(PACE)
     bench.round(2)
     left = len(server.tokens)
     server.tokens.clear()
-    if pause > 1 or left:
+    if pause > 30 or left:
         raise Broken("200 with four tokens and more: true", "the next poll at once", f"after {pause:.1f} s")
 
 
@@ -233,22 +240,20 @@ def _after(bench: TerminalBench, reply: Reply) -> float:
 
 @rule("poll-retry-after", POLL, "After 503 and 429 the terminal waits at least Retry-After")
 def retry_after(bench: TerminalBench) -> None:
-    """Nine seconds each, longer than any first step of a back-off needs to be."""
+    """Sixteen seconds each, longer than any first step of a back-off can be."""
     for code in ("unavailable", "slow_down"):
-        pauses = [_after(bench, problem(code, retry_after=16)) for _ in range(1)]
-        if min(pauses) < 16:
-            raise Broken(
-                f"{code} with Retry-After: 16", "no poll for 16 s", f"a poll after {min(pauses):.1f} s"
-            )
+        pause = _after(bench, problem(code, retry_after=16))
+        if pause < 15.9:
+            raise Broken(f"{code} with Retry-After: 16", "no poll for 16 s", f"a poll after {pause:.1f} s")
 
 
 @rule("poll-back-off", POLL, "Without Retry-After the terminal backs off at random, 15 s at most at first")
 def back_off(bench: TerminalBench) -> None:
     """The first failure of a row."""
     pauses: list[Any] = [_after(bench, Reply(503)) for _ in range(3)]
-    if max(pauses) > 15.5:
+    if max(pauses) > 15 + WORK:
         raise Broken("503 without Retry-After", "the next poll within 15 s", f"after {max(pauses):.1f} s")
-    if max(pauses) - min(pauses) < 0.001:
+    if max(pauses) - min(pauses) < SAME:
         raise Broken("503 without Retry-After, three times", "waits that differ", str(pauses))
 
 
@@ -258,7 +263,7 @@ def no_answer(bench: TerminalBench) -> None:
     for sent, reply in (("200 with a web page", HTML), ("200 with a repeated member", TWICE)):
         pause = _after(bench, reply)
         asked = bench.server.gate[-1][1]
-        if pause > 16 or asked != "ok":
+        if pause > 15 + WORK or asked != "ok":
             raise Broken(sent, "the next poll within 15 s", f"after {pause:.1f} s: {asked}")
 
 
@@ -270,7 +275,7 @@ def stands_by(bench: TerminalBench) -> None:
     kid = jose.kid16(server.sign_key)
     for code in ("quarantined", "revoked"):
         server.interrupt("commands", problem(code))
-        pause = bench.pause()
+        pause = bench.pause(at_most=SLOWEST)
         if pause < 300:
             raise Broken(f"403 {code}", "the slowest pace", f"a poll after {pause:.0f} s")
         bench.round()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -26,42 +25,8 @@ class Subject(Protocol):
     def pair(self, qr: str) -> None:
         """Have it pair with this code, and return when it has tried."""
 
-    def round(self, *, measured: bool = False) -> float:
-        """Let it ask, obey and report once; if measured, returns the seconds until it asks again."""
-
-
-@dataclass
-class Watched:
-    """A terminal somewhere: all we can do is wait for its requests."""
-
-    server: Server
-    show: Callable[[str], None]
-    patience: float = 90.0
-    longest: float = 900.0
-    settle: float = 0.5
-
-    def pair(self, qr: str) -> None:
-        """Show the code, and wait until the terminal has confirmed or stopped asking."""
-        self.show(qr)
-        before = len(self.server.asked("enroll"))
-        self._until(lambda: len(self.server.asked("enroll")) > before, 900.0)
-        self._until(lambda: not self.server.pending, 60.0)
-
-    def round(self, *, measured: bool = False) -> float:
-        """Until the next poll was answered, or one more came; the receipts come right after it."""
-        polls = len(self.server.asked("commands"))
-        self._until(lambda: len(self.server.asked("commands")) > polls, self.patience)
-        if not measured:
-            time.sleep(self.settle)
-            return 0.0
-        self._until(lambda: len(self.server.asked("commands")) > polls + 1, self.longest)
-        found = self.server.asked("commands")
-        return found[polls + 1].at - found[polls].at if len(found) > polls + 1 else self.longest
-
-    def _until(self, reached: Callable[[], bool], patience: float) -> None:
-        deadline = time.monotonic() + patience
-        while not reached() and time.monotonic() < deadline:
-            time.sleep(0.02)
+    def round(self, *, at_most: float = 0.0) -> float:
+        """Let it ask, obey and report once; returns the seconds until it asks again, `at_most` so many."""
 
 
 @dataclass
@@ -112,9 +77,9 @@ class TerminalBench:
             self.subject.round()
         self._keep_up()
 
-    def pause(self) -> float:
-        """One round; returns the seconds that the terminal waits after it."""
-        pause = self.subject.round(measured=True)
+    def pause(self, at_most: float = 60.0) -> float:
+        """One round; returns the seconds that the terminal waits after it, or `at_most` if it is longer."""
+        pause = self.subject.round(at_most=at_most)
         self._keep_up()
         return pause
 
