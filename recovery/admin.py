@@ -19,7 +19,10 @@ from portal.kept import ReadOnly
 from portal.models import AuditEvent, User
 from recovery import tickets
 from recovery.models import Recovery, Ticket, TicketEntry
+from recovery.policy_admin import GatePolicyAdmin
 from terminals.models import CommandEvent
+
+__all__ = ["GatePolicyAdmin", "RecoveryAdmin", "TicketAdmin"]
 
 
 def agent_of(request: HttpRequest) -> User:

@@ -12,7 +12,9 @@ from portal.audit import Tag, record
 from portal.models import Merchant
 from recovery.gates.decide import Decision, Subject, Verdict, authorize
 from recovery.gates.floors import TARGET_OF, Block, Door, Target
+from recovery.gates.policy import STANDARD
 from recovery.models import Recovery
+from recovery.policies import policy_of
 from recovery.ways import proofs_of, terminals_in_reach, ways_of
 from terminals.models import Operator, Terminal
 
@@ -80,6 +82,7 @@ def _facts(recovery: Recovery) -> Subject:
         _door_of(recovery),
         proofs_of(recovery),
         ways=ways_of(merchant) if merchant is not None else (),
+        policy=policy_of(merchant) if merchant is not None else STANDARD,
     )
 
 

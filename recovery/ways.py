@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal import recovery_codes
 from portal.devices import TOTPDevice
-from portal.models import Merchant, Passkey, User
+from portal.models import Merchant, Passkey, RecoveryCode, User
 from recovery import doubts
 from recovery.gates.decide import Given, Way
 from recovery.gates.floors import CHANNEL, Method
@@ -17,29 +18,45 @@ from recovery.models import Proof, Recovery
 from terminals.models import Terminal
 
 NONE = "none"
+LIVING = {"user__is_active": True, "confirmed": True}
 # Proved by what one owner has: gone with the owner's account.
 OWNERS_OWN = frozenset({Method.TOTP, Method.PASSKEY})
 
 
 def terminals_in_reach(merchant: Merchant | None) -> QuerySet[Terminal]:
     """The terminals somebody can be sent to: active, unopened ones."""
-    return Terminal.objects.filter(
-        store__merchant=merchant, state=Terminal.State.ACTIVE, tampered_at__isnull=True
-    )
+    return terminals_everywhere().filter(store__merchant=merchant)
+
+
+def terminals_everywhere() -> QuerySet[Terminal]:
+    """The same for all shops."""
+    return Terminal.objects.filter(state=Terminal.State.ACTIVE, tampered_at__isnull=True)
 
 
 def apps_of(merchant: Merchant) -> QuerySet[TOTPDevice]:
     """The authenticator apps of the owners who may sign in."""
-    return TOTPDevice.objects.filter(
-        user__merchant=merchant, user__is_active=True, confirmed=True
-    ).select_related("user")
+    mine = TOTPDevice.objects.filter(user__merchant=merchant, **LIVING)
+    return mine.select_related("user")
 
 
 def passkeys_of(merchant: Merchant) -> QuerySet[Passkey]:
     """The passkeys of the owners who may sign in."""
-    return Passkey.objects.filter(
-        user__merchant=merchant, user__is_active=True, confirmed=True
-    ).select_related("user")
+    mine = Passkey.objects.filter(user__merchant=merchant, **LIVING)
+    return mine.select_related("user")
+
+
+def merchants_with() -> dict[Method, set[int]]:
+    """Of each method, the shops that have it, by primary key; the phone's are those with a number."""
+    phones = Merchant.objects.exclude(phone_digest="").values_list("pk", flat=True)
+    shops: dict[Method, Iterable[Any]] = {
+        Method.TOTP: TOTPDevice.objects.filter(**LIVING).values_list("user__merchant", flat=True),
+        Method.PASSKEY: Passkey.objects.filter(**LIVING).values_list("user__merchant", flat=True),
+        Method.RECOVERY_CODE: RecoveryCode.objects.filter(
+            used_at__isnull=True, revoked_at__isnull=True
+        ).values_list("merchant", flat=True),
+        Method.POSSESSION: terminals_everywhere().values_list("store__merchant", flat=True),
+    }
+    return {Method.SMS: set(phones), **{method: set(found) for method, found in shops.items()}}
 
 
 def ways_of(merchant: Merchant) -> tuple[Way, ...]:
