@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from portal import changes
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
 from portal.forms import PhoneField
@@ -103,8 +104,11 @@ class MerchantAdmin(MaskedPhone, Kept, admin.ModelAdmin):  # type: ignore[type-a
 
     def save_model(self, request: HttpRequest, obj: Merchant, form: Any, change: bool) -> None:
         """Save, and say on record what was changed."""
-        super().save_model(request, obj, form, change)
+        old = Merchant.objects.get(pk=obj.pk).phone if change else ""
         changed_phone = bool(form.cleaned_data["new_phone"])
+        super().save_model(request, obj, form, change)
+        if changed_phone and old not in ("", obj.phone):
+            changes.made_at_desk(obj, old, f"user:{request.user.pk}")
         tag = Tag.MERCHANT_PHONE_CHANGED if changed_phone else Tag.MERCHANT_CHANGED
         note_change(request, tag, obj, form, new=not change)
 

@@ -256,6 +256,9 @@ REKEY_METRICS_FROM = [
 # How hard the puzzle is that a browser solves before a fourth text in an hour: zero bits; 0 sets none.
 REKEY_PUZZLE_BITS = env.int("REKEY_PUZZLE_BITS", default=15)
 
+# ── how often people confirm that an address is still theirs, in days; 0 never asks ────────────────────────
+REKEY_RECONFIRM_DAYS = env.int("REKEY_RECONFIRM_DAYS", default=75)
+
 # ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ──────────
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})
 

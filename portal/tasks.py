@@ -7,7 +7,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from portal import conversion, health, known_browsers, limits
+from portal import changes, conversion, health, known_browsers, limits
 from portal.messaging import outbox
 
 
@@ -26,9 +26,10 @@ def sweep_messages() -> None:
 
 @shared_task
 def sweep_limits() -> None:
-    """Forget counters of windows that are over, and browsers that have not been here for long."""
+    """Forget counters of windows that are over, and browsers that are not seen; end changes that are over."""
     limits.sweep_allowances(time.time())
     known_browsers.sweep(timezone.now())
+    changes.sweep(timezone.now())
 
 
 @shared_task

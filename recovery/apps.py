@@ -13,6 +13,7 @@ class RecoveryConfig(AppConfig):
     verbose_name = _("Recovery and support")
 
     def ready(self) -> None:
-        """Start to listen for commands that end, and for alerts about terminals."""
+        """Listen for commands that end, for alerts, and for changes that ask whether they may begin."""
         import_module("recovery.closing")
         import_module("recovery.alarms")
+        import_module("recovery.underway")

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from portal import challenges, texting
+from portal import challenges, changes, texting
 from portal.audit import Tag, record
 from portal.celery import nudge
 from portal.models import Channel, Merchant, User
@@ -128,8 +128,10 @@ def resolve(recovery_id: str) -> bool:
         moved = mine.filter(state=State.STARTED).update(
             state=State.PROVING, resolved_at=now, texts_settled=sends
         )
-        if moved == 1 and _text(recovery, merchant):
+        if moved == 1 and _text(recovery, merchant) and merchant is not None:
             mine.update(merchant=merchant)
+            # Whoever is recovering keeps the phone they began with.
+            changes.cancel_pending(merchant)
     return moved == 1
 
 

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from portal.accounts import owner_required
 from portal.models import Merchant, User
+from portal.people.nag import nags
 from terminals import condition, overview, timeline
 from terminals.forms import SWAP_REFUSALS, TAKEN, NewTerminalForm, StopForm, SwapForm, TerminalForm
 from terminals.keys import issuer
@@ -58,7 +59,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "merchant": merchant,
         "rows": lines,
         "cannot_sign_on": overview.cannot_sign_on(lines),
-        "todo": overview.duties(lines),
+        "todo": overview.duties(lines) + [overview.Duty(*nag) for nag in nags(merchant)],
         "events": timeline.events_of(merchant, terminals),
         "open_resets": timeline.open_resets(terminals),
     }

@@ -39,6 +39,38 @@ TEXTS = {
         "zh-hans": "终端 {terminal} 操作员 {operator} 的密码已更换。不是您要的？打 {hotline}",
         "en": "Password changed: operator {operator}, till {terminal}. Not you? {hotline}",
     },
+    "way-code": {
+        "zh-hans": "验证码 {code}，10 分钟内有效，用来登记联系方式。谁问都别说，客服也不会问。",
+        "en": "Code {code} registers this contact. Valid 10 minutes. Tell nobody.",
+    },
+    "contact-code": {
+        "zh-hans": "有家店想请您做紧急联系人。愿意就把 {code} 告诉店主，10 分钟内有效。",
+        "en": "A shop asks you to be its contact: tell its owner {code} in 10 min.",
+    },
+    "way-registered": {
+        "zh-hans": "这里已登记为一家店的联系方式，72 小时后全部生效。不对？打 {hotline}",
+        "en": "Registered as a shop's contact, full in 72 h. Wrong? {hotline}",
+    },
+    "phone-changed": {
+        "zh-hans": "注册手机已换成尾号 {tail}。不是您？打 {hotline} 报 {number}",
+        "en": "Shop phone now ends {tail}. Not you? {hotline}, quote {number}",
+    },
+    "way-added": {
+        "zh-hans": "您的店新增了一个联系方式。不是您？打 {hotline} 报 {number}",
+        "en": "Your shop has a new contact. Not you? {hotline}, quote {number}",
+    },
+    "way-changed": {
+        "zh-hans": "您的店换了一个联系方式。不是您？打 {hotline} 报 {number}",
+        "en": "A contact of your shop changed. Not you? {hotline}, say {number}",
+    },
+    "way-removed": {
+        "zh-hans": "您的店删掉了一个联系方式。不是您？打 {hotline}",
+        "en": "A contact of your shop was removed. Not you? {hotline}",
+    },
+    "change-stopped": {
+        "zh-hans": "联系方式的改动已经撤销，一切照旧。有疑问打 {hotline}",
+        "en": "The change of contacts was undone. Questions? {hotline}",
+    },
     "paper-made": {
         "zh-hans": "新的恢复码卡已制成，旧卡作废。不是您？打 {hotline}",
         "en": "New recovery codes were made; the old are void. Not you? {hotline}",

@@ -12,9 +12,11 @@ from portal.models.merchants import (
     validate_merchant_number,
 )
 from portal.models.messages import Challenge, Channel, Message
-from portal.models.proofs import RecoveryCode
+from portal.models.proofs import Address, AddressChange, RecoveryCode
 
 __all__ = [
+    "Address",
+    "AddressChange",
     "Allowance",
     "AuditEvent",
     "Challenge",

@@ -10,12 +10,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from portal import recovery_codes
-from portal.people.guard import actor_of, merchant_of, recent_proof_required
+from portal.people.guard import actor_of, merchant_of
+from portal.stepup import proof_required
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
-@recent_proof_required
+@proof_required
 def paper(request: HttpRequest) -> HttpResponse:
     """Ask before a sheet is made; then show it, in the answer to the form and never again."""
     merchant = merchant_of(request)

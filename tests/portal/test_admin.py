@@ -13,12 +13,22 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django_otp.oath import totp
 
-from portal import recovery_codes
+from portal import changes, recovery_codes
 from portal.admin_site import RekeyAdminSite, change_address
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
 from portal.messaging.outbox import phone_subject, queue_message
-from portal.models import Allowance, AuditEvent, Challenge, Merchant, Message, RecoveryCode, User
+from portal.models import (
+    Address,
+    AddressChange,
+    Allowance,
+    AuditEvent,
+    Challenge,
+    Merchant,
+    Message,
+    RecoveryCode,
+    User,
+)
 from tests.cast import PASSWORD, make_merchant, make_owner, make_staff, make_store, signed_in
 from tests.portal.test_devices import code_now
 
@@ -47,6 +57,8 @@ def world() -> dict[str, Any]:
         "merchant": merchant, "store": make_store(merchant), "owner": owner, "message": message,
         "phone": SMSDevice.objects.get(user=owner), "app": TOTPDevice.objects.create(user=owner, name="app"),
         "event": record(Tag.SIGN_IN, actor="user:1", merchant=merchant), "code": paper_code(merchant),
+        "address": Address.objects.create(merchant=merchant, kind="phone", value=PHONE, digest="0" * 64),
+        "change": phone_change(merchant),
     }  # fmt: skip
 
 
@@ -55,7 +67,12 @@ def paper_code(merchant: Merchant) -> RecoveryCode:
     return RecoveryCode.objects.all()[0]
 
 
-SHOWN = ["merchant", "owner", "message", "phone", "app", "event", "code"]
+def phone_change(merchant: Merchant) -> AddressChange:
+    changes.made_at_desk(merchant, "+8613900003057", "user:1")
+    return AddressChange.objects.get()
+
+
+SHOWN = ["merchant", "owner", "message", "phone", "app", "event", "code", "address", "change"]
 
 
 # ── the door ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -268,6 +268,8 @@ LONGEST = {
     "operator": "88",
     "hotline": "0755-88888888",
     "left": "10",
+    "number": "CWWW-WWWW",
+    "tail": "8888",
 }
 
 
@@ -296,7 +298,7 @@ def test_a_code_comes_with_its_life_and_a_warning(template: str, locale: str, wo
 
 def test_names_of_shops_and_people_have_no_place_in_a_text() -> None:
     places = set(re.findall(r"{(\w+)}", repr(TEXTS)))
-    assert places == {"code", "terminal", "operator", "hotline", "left"}
+    assert places == {"code", "terminal", "operator", "hotline", "left", "number", "tail"}
 
 
 def test_a_text_without_its_value_is_an_error_and_not_a_text() -> None:

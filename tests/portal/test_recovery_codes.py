@@ -115,7 +115,7 @@ def test_the_page_tells_how_many_are_left(owner: Client, merchant: Merchant) -> 
 
 def test_an_old_sign_in_makes_no_card(owner: Client, age: Callable[[Client, int], None]) -> None:
     age(owner, 601)
-    assert owner.post("/proofs/paper").headers["Location"] == "/sign-in?next=/proofs/paper"
+    assert owner.post("/proofs/paper").headers["Location"] == "/account/confirm?next=%2Fproofs%2Fpaper"
     assert not RecoveryCode.objects.exists()
 
 
@@ -123,7 +123,7 @@ def test_an_old_sign_in_makes_no_card(owner: Client, age: Callable[[Client, int]
 def age() -> Callable[[Client, int], None]:
     def older(client: Client, seconds: int) -> None:
         session = client.session
-        session["signed_in_at"] -= seconds
+        session["proved_at"] -= seconds
         session.save()
 
     return older
