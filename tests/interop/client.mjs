@@ -53,10 +53,13 @@ function secondsOf(header) {
 
 export class Client {
   /** `wrong` is by how many seconds the machine's clock is off, for tests. */
-  constructor(origin, wrong = 0) {
-    this.origin = origin;
-    this.wrong = wrong;
-    this.offset = 0;
+  constructor(origin, memory, wrong = 0) {
+    Object.assign(this, { origin, memory, wrong, bearer: null });
+  }
+
+  /** The power failed. */
+  forget() {
+    this.memory.offset = 0;
     this.bearer = null;
   }
 
@@ -65,7 +68,7 @@ export class Client {
   }
 
   now() {
-    return Math.floor(this.#clock() + this.offset);
+    return Math.floor(this.#clock() + this.memory.offset);
   }
 
   async #bearerOf({ tid, sign }) {
@@ -105,7 +108,7 @@ export class Client {
   #learn(answer, problem) {
     if (problem.code !== 'clock_skew' || !Number.isSafeInteger(problem.server_time)) return false;
     if (answer.ended - answer.began > SLOWEST_SAMPLE_S || answer.headers.has('age')) return false;
-    this.offset = problem.server_time - (answer.began + answer.ended) / 2;
+    this.memory.offset = problem.server_time - (answer.began + answer.ended) / 2;
     this.bearer = null;
     return true;
   }

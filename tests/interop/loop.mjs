@@ -130,15 +130,24 @@ export class Loop {
     return {
       now: this.client.now(),
       busy: this.store.state.busy,
-      supported: [...this.store.state.cmds, 'void'],
+      supported: this.store.state.cmds,
       walk: (draft) => this.#walkWith(draft),
     };
   }
 
+  /** What was only in memory is gone; what was committed goes out first. */
+  #restart() {
+    this.client.forget();
+    Object.assign(this, { etag: null, pace: { ...STANDARD }, failures: 0 });
+    this.log({ event: 'restarted' });
+  }
+
   async #carryOut(tokens) {
+    const { boots } = this.store.state;
     for (const token of tokens) {
       const { st, rc, cmd, rid } = await receive(this.store, token, this.#environment());
       this.log({ event: 'token', st, rc, cmd, rid });
+      if (this.store.state.boots > boots) return this.#restart();
       if (st === 'deferred') return;
     }
   }

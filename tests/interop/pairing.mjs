@@ -59,6 +59,8 @@ async function introduce(client, qr, state) {
 
 /** From the confirmation on the new keys are the keys, and whatever belonged to the old ones is over. */
 async function adopt(draft) {
+  // Another process of this machine was faster.
+  if (!draft.pairing) return;
   const { nonce, ...paired } = draft.pairing;
   const isSame = draft.tid === paired.tid;
   Object.assign(draft, paired, { hwm: 0, pairing: null, next: null, told: null, walked_at: 0 });
@@ -69,7 +71,9 @@ async function adopt(draft) {
 }
 
 export async function confirm(client, store) {
-  const { tid, sign, nonce } = store.state.pairing;
+  const { pairing } = store.state;
+  if (!pairing) return;
+  const { tid, sign, nonce } = pairing;
   await client.postJson('/enroll/confirm', { tid, sign }, { nonce });
   await store.update(adopt);
 }
@@ -117,7 +121,8 @@ export async function roll(client, store, { alsoOpen = false } = {}) {
   }
   const { tid, sign } = store.state;
   try {
-    await client.ask('POST', '/keys/roll', { as: { tid, sign }, request: () => rollRequest(client, store.state) });
+    const request = () => rollRequest(client, store.state);
+    await patiently(() => client.ask('POST', '/keys/roll', { as: { tid, sign }, request }));
   } catch (error) {
     // The first request under the new key may have ended the old one before we could write that down.
     if (!(error instanceof Refused) || error.code !== 'invalid_auth') throw error;

@@ -87,6 +87,23 @@ export class Store {
   }
 }
 
+/** By how much the clock is off: what the processes of one machine share until its power fails. */
+export class Memory {
+  constructor(directory) {
+    this.path = join(directory, 'memory');
+  }
+
+  get offset() {
+    return Number(readOr(this.path, '0'));
+  }
+
+  set offset(seconds) {
+    const aside = `${this.path}.${process.pid}`;
+    writeWhole(aside, String(seconds), 'w');
+    renameSync(aside, this.path);
+  }
+}
+
 /** For the vectors: nothing is kept. */
 export class MemoryStore {
   constructor(state) {

@@ -10,7 +10,7 @@ import { isAcceptable, setPassword, tryPassword } from './operators.mjs';
 import { enroll, freshState, roll } from './pairing.mjs';
 import { readCode, readQr } from './pairing-code.mjs';
 import { hashOfToken, makeReceipt, putOut } from './receipts.mjs';
-import { Store } from './state.mjs';
+import { Memory, Store } from './state.mjs';
 import { Malformed } from './strict.mjs';
 
 const USAGE = `node terminal.mjs COMMAND --state DIR …
@@ -39,11 +39,12 @@ const OPTIONS = {
   origin: { type: 'string', default: '' },
   clock: { type: 'string', default: '0' },
 };
-const CAN = ['set_credential', 'unlock', 'lock', 'message'];
+const CAN = ['set_credential', 'unlock', 'lock', 'message', 'reboot', 'void'];
 
 const say = (facts) => console.log(JSON.stringify(facts));
 
-const clientOf = (store, options) => new Client(store.state.origin, Number(options.clock));
+const clientOf = (store, options, origin = store.state.origin) =>
+  new Client(origin, new Memory(store.directory), Number(options.clock));
 
 function machine(store, options) {
   const client = clientOf(store, options);
@@ -59,7 +60,7 @@ async function runEnroll(store, options, [text]) {
   const operators = Object.fromEntries(options.operator.map((one) => one.split(':')));
   const hw = { vendor: 'Interop', model: 'RK-100', serial: options.serial };
   if (!store.state) store.commit(freshState(operators, hw, CAN));
-  await enroll(new Client(qr.origin, Number(options.clock)), store, qr);
+  await enroll(clientOf(store, options, qr.origin), store, qr);
   const { tid, keyset } = store.state;
   say({ event: 'paired', tid, ver: keyset.ver, root: keyset.root });
 }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,11 +14,9 @@ import pytest
 from tests import stack
 from tests.stack import Stack
 
-HERE = Path(__file__).parent
-VECTORS = HERE.parents[1] / "docs" / "vectors"
+VECTORS = Path(__file__).parents[2] / "docs" / "vectors"
 # Apart from the ports of the other live tests, which may run at the same time.
 PORTS = range(18900, 19000)
-INSTALL_WITHIN_S = 120
 COMMAND_WITHIN_S = 60
 OLD, SENT = "2846", "719402"
 TILLS = 7
@@ -77,22 +73,6 @@ def only(event: str, said: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def answers(said: list[dict[str, Any]]) -> list[tuple[str, str]]:
     """What each receipt said, and how the server took it."""
     return [(one["st"], one["r"]) for one in only("receipt", said)]
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy with what it needs installed, as the lock file says."""
-    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
-    if missing:
-        absent = f"{' and '.join(missing)} not found: the Node terminal was not tried"
-        if os.environ.get("CI"):
-            pytest.fail(absent)
-        pytest.skip(absent)
-    copy = tmp_path_factory.mktemp("node") / "terminal"
-    shutil.copytree(HERE, copy, ignore=shutil.ignore_patterns("node_modules", "__pycache__", "*.py"))
-    install = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(install, cwd=copy, check=True, capture_output=True, timeout=INSTALL_WITHIN_S)
-    return copy
 
 
 @pytest.fixture(scope="module")
