@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -11,10 +12,11 @@ from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from portal import changes
+from portal import carrier_views, changes
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
 from portal.forms import PhoneField
@@ -226,13 +228,35 @@ class PasskeyAdmin(DeviceAdmin):
 class MessageAdmin(MaskedPhone, ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     """Texts and what became of them. What they said is kept nowhere."""
 
-    list_display = ("created_at", "shown_phone", "template", "state", "trouble", "gateway", "tries")
-    list_filter = ("state", "template", "gateway", "created_at")
+    list_display = (
+        "created_at",
+        "shown_phone",
+        "channel",
+        "template",
+        "state",
+        "trouble",
+        "gateway",
+        "tries",
+    )
+    list_filter = ("state", "channel", "template", "gateway", "created_at")
     fields = (
-        "created_at", "updated_at", "shown_phone", "template", "locale", "state", "trouble", "gateway",
-        "provider_id", "tries",
+        "created_at", "accepted_at", "settled_at", "shown_phone", "channel", "template", "locale", "state",
+        "trouble", "gateway", "provider_id", "tries",
     )  # fmt: skip
     search_fields = ("provider_id",)
+
+    def get_urls(self) -> list[URLPattern]:
+        """How those who carry them do, and a message to try one, beside the stock addresses."""
+        pages = {"carriers": carrier_views.carriers, "try": carrier_views.try_one}
+        ours = [
+            path(
+                f"{name}/",
+                self.admin_site.admin_view(partial(view, site=self.admin_site)),
+                name=f"message_{name}",
+            )
+            for name, view in pages.items()
+        ]
+        return [*ours, *super().get_urls()]
 
     @admin.display(description=_("what went wrong"))
     def trouble(self, message: Message) -> str | Promise:

@@ -15,6 +15,8 @@ from phonenumbers import PhoneNumberType, number_type
 
 from portal import dialling
 from portal.codes import normalise_code
+from portal.messaging.carriers import in_use
+from portal.models import Channel
 
 # As people and phones write them: full-width signs, any kind of space or dash, and the marks of direction
 # that address books wrap around a copied number.
@@ -139,3 +141,30 @@ class NameForm(PlainForm):
 
 class NewPasskeyForm(PasskeyForm, NameForm):
     """A new passkey and its name."""
+
+
+class TrialForm(forms.Form):
+    """One message to try a gateway with: which, and where it goes."""
+
+    way = forms.ChoiceField(label=_("Gateway"))
+    phone = PhoneField(label=_("Phone"), required=False)
+    email = forms.EmailField(label=_("E-mail address"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["way"].choices = [  # type: ignore[attr-defined]
+            (f"{channel}:{name}", f"{Channel(channel).label}: {name}") for channel, name in in_use()
+        ]
+
+    @property
+    def address(self) -> str:
+        """Where it goes, once the form is valid."""
+        by_mail = self.cleaned_data["way"].startswith(f"{Channel.EMAIL}:")
+        return str(self.cleaned_data["email" if by_mail else "phone"])
+
+    def clean(self) -> dict[str, Any]:
+        """There has to be an address of the kind that the channel needs."""
+        if "way" in self.cleaned_data and not self.errors and not self.address:
+            by_mail = self.cleaned_data["way"].startswith(f"{Channel.EMAIL}:")
+            self.add_error("email" if by_mail else "phone", _("Say where it should go."))
+        return self.cleaned_data

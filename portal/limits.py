@@ -54,6 +54,7 @@ GUARDS = {
     "offline-answers-per-terminal": "3/day",
     "wrong-codes-per-phone": "50/30 day",
     "wrong-codes-overall": "10000/day",
+    "test-messages-per-staff": "10/day",
     "alarms-per-kind": "1/day",
     "puzzle-answers": "1/day",
 }

@@ -28,6 +28,7 @@ from portal.secrets import pepper
 log = structlog.get_logger(__name__)
 State = Message.State
 TASK = "portal.tasks.send_message"
+TEST = "test"
 # A code that waited longer than this is not sent any more; a notice may wait an hour.
 FRESH = timedelta(seconds=60)
 NOTICE_FRESH = timedelta(hours=1)
@@ -60,11 +61,13 @@ def queue_message(
     challenge: Challenge | None = None,
     facts: dict[str, Any] | None = None,
     known_source: bool = False,
+    gateway: str = "",
 ) -> Message:
     """Store a message and, once the transaction commits, ask a worker to send it.
 
     `to` is an E.164 number, or for the channel e-mail an address; every template can be mailed, a call only
     carries codes. `facts` are the template's values; they are stored as they are, so no names and no secrets.
+    `gateway` names who is to carry a test.
     """
     message = Message.objects.create(
         template=template,
@@ -75,6 +78,7 @@ def queue_message(
         challenge=challenge,
         facts=facts or {},
         known_source=known_source,
+        gateway=gateway,
     )
     transaction.on_commit(partial(nudge, TASK, message.id))
     return message
@@ -124,10 +128,12 @@ def deliver(message_id: str) -> bool:
 
 
 def _carrier_for(message: Message, now: datetime) -> str:
-    """Who carries this time. When another takes over, the code is a new one and the one before is void.
+    """Who carries this time; a test names it. What takes over carries a new code, and the one before is void.
 
     So nobody who heard the first code, on a gateway that did not do its work, can use it.
     """
+    if message.template == TEST:
+        return message.gateway
     if message.challenge is None:
         return choose(message.channel, message.to, _unlucky([message]), now)
     before = Message.objects.filter(challenge=message.challenge, channel=message.channel, tries__gt=0)
@@ -156,7 +162,7 @@ def _refused(message: Message, error: GatewayError, carrier: str) -> None:
     log.warning("message_refused", message=message.id, error_code=error.code, action=error.action.value)
     over = len(route(message.channel, message.to)) > 1 and error.another_may
     again = over or error.action in (Action.RETRY, Action.BACK_OFF, Action.UNKNOWN)
-    if message.tries < TRIES and again:
+    if message.tries < TRIES and again and message.template != TEST:
         # Another gateway need not rest as this one does.
         facts = {"claimed_at": None} if over else {}
         if _settle(message.id, State.QUEUED, error=error.code, gateway=carrier, **facts) and over:

@@ -27,6 +27,10 @@ TEXTS = {
         "zh-hans": "您的 Rekey 账户少了一种登录方式。不是您删的？打 {hotline}",
         "en": "A way to sign in to Rekey was removed. Not you? {hotline}",
     },
+    "test": {
+        "zh-hans": "这是一条测试短信，收到就好，不用回复，也不用做什么。",
+        "en": "This is a test message. You need not do or answer anything.",
+    },
     "choosing": {
         "zh-hans": "终端 {terminal} 正请操作员 {operator} 设新密码。不是您要的？打 {hotline}",
         "en": "Till {terminal}: operator {operator} sets a password. Not you? {hotline}",
