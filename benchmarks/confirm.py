@@ -146,5 +146,5 @@ def _judge(spans: Spans, outcome: Outcome) -> None:
 
 
 LIMITS = {
-    6: "the worker's step after the hop: connect, number, sign, store, on the core it shares with the poll",
+    6: "after the hop: number, sign and store in one transaction, push, and figure 5, all on one core",
 }

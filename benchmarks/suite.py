@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks import rig as rigs  # first, for it sets Django up
 
-from benchmarks import confirm, growth, held, polls, signing  # isort: skip
+from benchmarks import confirm, flood, growth, held, polls, signing  # isort: skip
 
 MEASURES = {
     "polls": polls.measure,
@@ -16,6 +16,7 @@ MEASURES = {
     "confirm": confirm.measure,
     "signing": signing.measure,
     "growth": growth.measure,
+    "flood": flood.measure,
 }
 
 

@@ -49,8 +49,8 @@ class Exchange:
 
     __slots__ = (
         "_bare", "_chunked", "_head", "_news", "_protocol", "_waiter", "body", "client", "disconnected",
-        "expects", "flow", "headers", "keep_alive", "method", "more_body", "response_complete", "response_started",
-        "scope", "target", "transport",
+        "expects", "flow", "headers", "keep_alive", "method", "more_body", "response_complete",
+        "response_started", "scope", "target", "transport",
     )  # fmt: skip
 
     def __init__(self, protocol: Http, method: bytes, *, keep_alive: bool) -> None:

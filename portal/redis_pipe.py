@@ -87,14 +87,14 @@ class Pipe:
     def send(self, packed: bytes, receiver: Receiver) -> None:
         """Have `receiver` called with the reply, or with the exception that took its place."""
         if not self._unsent:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._unsent.append(packed)
         self._receivers.append(receiver)
 
     def send_all(self, packed: Sequence[bytes], receiver: Receiver) -> None:
         """Have `receiver` called with the reply to each of these, in turn."""
         if packed and not self._unsent:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._unsent += packed
         self._receivers.extend([receiver] * len(packed))
 
@@ -104,7 +104,8 @@ class Pipe:
         self.send(packed, partial(_settle, future))
         return future
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what was collected now, not at the end of the turn."""
         if not self._unsent:
             return
         if self._line is not None:
@@ -129,7 +130,7 @@ class Pipe:
         for packed in reversed(self._address.greeting):
             self._unsent.insert(0, packed)
             self._receivers.appendleft(self._greeted)
-        self._flush()
+        self.flush()
 
     async def _open(self) -> _Line:
         make, where = partial(_Line, self), self._address

@@ -67,6 +67,8 @@ class Reader:
     def _ask(self, batch: Batch) -> None:
         self._pipe.send_all(batch.questions, batch.answers.append)
         self._pipe.send(ASK_GENERATION, partial(self._close, batch))
+        # This turn had its time to collect; another would only add to how long everybody waits.
+        self._pipe.flush()
 
     def _close(self, batch: Batch, generation: object) -> None:
         if isinstance(generation, Unreachable | Refused):

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.live
 @pytest.mark.slow
-@pytest.mark.parametrize("figures", [(1, 2, 3), (4, 5, 7), (6,), (8,), (9,)], ids=str)
+@pytest.mark.parametrize("figures", [(1, 2, 3), (4, 5, 7), (6,), (8,), (9,), (10,)], ids=str)
 def test_the_benchmark_runs(figures: tuple[int, ...], tmp_path: Path) -> None:
     page = tmp_path / "RESULTS.md"
     wanted = [*map(str, figures), "--rounds", "1", "--tiny", "--write", str(page)]

@@ -109,7 +109,7 @@ def test_good_terminals_are_served_while_strangers_knock_two_thousand_times_a_se
     assert inbox.rebuild(lambda: None)
     tills = [pair_on_paper() for _ in range(60)]
     good, file = [till.bearer() for till in tills] * 3, tmp_path / "bearers.json"
-    file.write_text(json.dumps(attacks.forged(tills[0], 10_000)))
+    file.write_text(json.dumps(attacks.forged(tills[0].bearer(), 10_000)))
 
     polls_for(server[0], good, 2)
     idle = polls_for(server[0], good, 3)
