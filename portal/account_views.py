@@ -1,4 +1,4 @@
-"""Doors of an owner's own account: how one signs in, and proving it again before that is changed."""
+"""Doors of an owner's account: how and where one is signed in, and proving it again before that changes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from portal import factors, passkey_views, stepup
+from portal import factors, known_browsers, passkey_views, sessions, stepup
 from portal.accounts import owner_required, owner_signed_in
 from portal.devices import TOTPDevice
 from portal.forms import CodeForm, local_path
@@ -33,14 +34,44 @@ def _owner(request: HttpRequest) -> User:
 @never_cache
 @owner_required
 def account(request: HttpRequest) -> HttpResponse:
-    """What one signs in with."""
+    """What one signs in with, where one is signed in, and which browsers are known."""
     owner = _owner(request)
+    assert owner.merchant is not None
+    app = TOTPDevice.objects.filter(user=owner, confirmed=True).first()
     context = {
         "passkeys": Passkey.objects.filter(user=owner),
-        "app": TOTPDevice.objects.filter(user=owner, confirmed=True).first(),
-        "proved": stepup.is_recent(request),
+        "app": app,
+        "app_used_at": app.used_at if app else None,
+        "sessions": sessions.of(owner),
+        "here": sessions.row_of(request),
+        "browsers": known_browsers.of(owner.merchant).select_related("user"),
     }
     return render(request, "portal/account.html", context)
+
+
+@require_POST
+@owner_required
+def sessions_end(request: HttpRequest, row: str = "") -> HttpResponse:
+    """Sign out of one browser, or of all others."""
+    here = sessions.row_of(request)
+    ended = sessions.end(_owner(request), row=row, but=here)
+    if row == here:
+        return redirect("portal:signed_out")
+    told = ngettext("Signed out of %(n)s browser.", "Signed out of %(n)s browsers.", ended) % {"n": ended}
+    messages.success(request, told)
+    return redirect("portal:account")
+
+
+@require_POST
+@owner_required
+def browser_forget(request: HttpRequest, pk: int) -> HttpResponse:
+    """Know a browser of the shop no more."""
+    owner = _owner(request)
+    assert owner.merchant is not None
+    if not known_browsers.forget(owner.merchant, pk, f"user:{owner.pk}"):
+        raise Http404
+    messages.success(request, _("That browser is a stranger from now on."))
+    return redirect("portal:account")
 
 
 @require_safe

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import secrets
 import time
+from datetime import UTC, datetime
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
@@ -102,6 +103,11 @@ class TOTPDevice(Device):
 
     def __str__(self) -> str:
         return f"{self.user} {self.name}"
+
+    @property
+    def used_at(self) -> datetime | None:
+        """When a code of it last counted, to the half minute."""
+        return datetime.fromtimestamp(self.last_step * STEP_S, UTC) if self.last_step > 0 else None
 
     def judge(self, text: str) -> Outcome:
         """Judge a typed code. A try is spent before comparing; a step counts once, whoever asks in parallel.

@@ -11,10 +11,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.signing import BadSignature, TimestampSigner
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from portal.models import KnownBrowser, Merchant
+from portal.audit import Tag, record
+from portal.browsers import name_of
+from portal.factors import tell
+from portal.models import KnownBrowser, Merchant, User
 from portal.secrets import keyed_digest
 
 LIFE = timedelta(days=180)
@@ -30,33 +34,39 @@ def token_of(request: HttpRequest) -> str:
         return ""
 
 
-def digest_of(token: str, phone: str) -> str:
-    """What a recovery keeps of the token: worthless without the phone it was proved with. Empty for none."""
-    return keyed_digest("known-browser", token, phone) if token else ""
+def digest_of(token: str, proved: str) -> str:
+    """What may be kept of a token: worthless without what was proved with it, a phone or an account."""
+    return keyed_digest("known-browser", token, proved) if token else ""
 
 
 def row_of(digest: str, merchant: Merchant) -> KnownBrowser | None:
     """The browser, if it is known for this shop and not too old."""
     if not digest:
         return None
-    mine = KnownBrowser.objects.filter(digest=_row_digest(digest, merchant), revoked_at__isnull=True)
+    mine = KnownBrowser.objects.filter(digest=_row_digest(digest, merchant))
     return mine.filter(expires_at__gt=timezone.now()).first()
 
 
-def remember(request: HttpRequest, response: HttpResponse, merchant: Merchant, phone: str) -> None:
-    """Know this browser, which has just proved that it is the shop's, for half a year from now."""
+def remember(
+    request: HttpRequest, response: HttpResponse, merchant: Merchant, proved: str, user: User | None = None
+) -> bool:
+    """Know this browser, which has just proved that it is the shop's, for half a year; whether it is new.
+
+    `proved` is what it proved: a phone, or an account when `user` has just signed in.
+    """
     token, now = token_of(request) or secrets.token_urlsafe(16), timezone.now()
-    KnownBrowser.objects.update_or_create(
-        digest=_row_digest(digest_of(token, phone), merchant),
+    created = KnownBrowser.objects.update_or_create(
+        digest=_row_digest(digest_of(token, proved), merchant),
         defaults={"last_proved_at": now, "expires_at": now + LIFE},
         create_defaults={
             "merchant": merchant,
-            "label": request.headers.get("User-Agent", "")[:80],
+            "user": user,
+            "label": name_of(request.headers.get("User-Agent", "")),
             "first_at": now,
             "last_proved_at": now,
             "expires_at": now + LIFE,
         },
-    )
+    )[1]
     response.set_cookie(
         settings.KNOWN_COOKIE_NAME,
         TimestampSigner(salt=SALT).sign(token),
@@ -66,6 +76,31 @@ def remember(request: HttpRequest, response: HttpResponse, merchant: Merchant, p
         httponly=True,
         samesite="Lax",
     )
+    return created
+
+
+def note_sign_in(request: HttpRequest, response: HttpResponse, user: User) -> None:
+    """Somebody of a shop has signed in: tell the account's phone when this browser is a new one."""
+    if user.merchant is None:
+        return
+    if remember(request, response, user.merchant, f"account:{user.pk}", user):
+        record(Tag.BROWSER_NEW, actor=f"user:{user.pk}", merchant=user.merchant)
+        tell(user, "new-browser")
+
+
+def of(merchant: Merchant) -> QuerySet[KnownBrowser]:
+    """The browsers that are known for this shop, the latest first."""
+    return KnownBrowser.objects.filter(merchant=merchant, expires_at__gt=timezone.now()).order_by(
+        "-last_proved_at"
+    )
+
+
+def forget(merchant: Merchant, pk: int, by: str) -> bool:
+    """Know one browser no more; whether it was known."""
+    if KnownBrowser.objects.filter(merchant=merchant, pk=pk).delete()[0] != 1:
+        return False
+    record(Tag.BROWSER_FORGOTTEN, actor=by, merchant=merchant)
+    return True
 
 
 def sweep(now: datetime) -> int:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from portal import accounts, factors, passkeys, stepup
+from portal import accounts, factors, known_browsers, passkeys, stepup
 from portal.accounts import OWNERS, owner_required, owner_signed_in
 from portal.answers import too_many
 from portal.forms import NameForm, NewPasskeyForm, PasskeyForm
@@ -43,6 +43,11 @@ def options(text: str) -> HttpResponse:
     return JsonResponse(json.loads(text))
 
 
+def _owner(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)
+    return request.user
+
+
 # ── signing in ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -63,7 +68,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     form = PasskeyForm(request.POST)
     answer = form.data.get("response", "") if not form.is_valid() else form.cleaned_data["response"]
     if form.is_valid() and accounts.check_passkey(request, OWNERS, subject_of(request), answer):
-        return redirect(form.cleaned_data["next"] or OWNERS.home)
+        response = redirect(form.cleaned_data["next"] or OWNERS.home)
+        known_browsers.note_sign_in(request, response, _owner(request))
+        return response
     messages.error(request, NOT_PROVED)
     return redirect(OWNERS.page)
 
@@ -94,11 +101,6 @@ def confirm(request: HttpRequest) -> HttpResponse:
 
 
 # ── having them ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _owner(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user
 
 
 @require_POST

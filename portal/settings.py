@@ -54,7 +54,6 @@ INSTALLED_APPS = [
     "portal.apps.RekeyAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
-    "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",

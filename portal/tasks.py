@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from portal import changes, conversion, health, known_browsers, limits
 from portal.messaging import outbox
+from portal.session_store import SessionStore
 
 
 @shared_task
@@ -26,9 +27,10 @@ def sweep_messages() -> None:
 
 @shared_task
 def sweep_limits() -> None:
-    """Forget counters of windows that are over, and browsers that are not seen; end changes that are over."""
+    """Forget counters, sessions, and browsers not seen for long; end changes of addresses that are over."""
     limits.sweep_allowances(time.time())
     known_browsers.sweep(timezone.now())
+    SessionStore.clear_expired()
     changes.sweep(timezone.now())
 
 

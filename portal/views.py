@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from portal import accounts, challenges, passkey_views, sessions
+from portal import accounts, challenges, known_browsers, passkey_views, sessions
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
 from portal.answers import busy, too_many
 from portal.challenges import Outcome
@@ -90,7 +90,9 @@ def code_page(
     if request.method == "POST" and form.is_valid() and waiting.device.kind != "passkey":
         outcome = accounts.check_code(request, door, waiting, form.cleaned_data["code"])
         if outcome.ok:
-            return redirect(waiting.next or door.home)
+            response = redirect(waiting.next or door.home)
+            known_browsers.note_sign_in(request, response, waiting.user)
+            return response
         form.add_error("code", ValidationError(_words(waiting, outcome), code=outcome.reason))
     context = {"form": form, **_code_facts(waiting), **(extra or {})}
     return render(request, template, context)

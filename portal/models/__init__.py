@@ -1,6 +1,6 @@
 """The ground tables: merchants, stores, people, messages, counters and the audit trail."""
 
-from portal.models.access import Passkey
+from portal.models.access import BrowserSession, Passkey
 from portal.models.audit import AuditEvent
 from portal.models.guards import Allowance, Circuit, KnownBrowser
 from portal.models.merchants import (
@@ -19,6 +19,7 @@ __all__ = [
     "AddressChange",
     "Allowance",
     "AuditEvent",
+    "BrowserSession",
     "Challenge",
     "Channel",
     "Circuit",

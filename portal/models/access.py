@@ -1,9 +1,11 @@
-"""What people sign in with besides a password."""
+"""What people sign in with besides a password, and the browsers in which they are signed in."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -35,3 +37,20 @@ class Passkey(Device):
 
     def __str__(self) -> str:
         return f"{self.user} {self.name}"
+
+
+class BrowserSession(AbstractBaseSession):
+    """What one browser's session holds, under a digest of its key; once signed in, whose and where it is."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    browser = models.CharField(max_length=80, default="")
+    block = models.CharField(max_length=43, default="")
+    started_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("session")
+        verbose_name_plural = _("sessions")
+
+    def __str__(self) -> str:
+        return f"{self.browser} {self.block}"

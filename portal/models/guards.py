@@ -6,7 +6,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.models.merchants import Merchant
+from portal.models.merchants import Merchant, User
 
 
 class Allowance(models.Model):
@@ -55,12 +55,13 @@ class KnownBrowser(models.Model):
     """A browser that once proved itself for a shop: strangers cannot use up its share of the limits."""
 
     merchant = models.ForeignKey(Merchant, on_delete=models.CASCADE, related_name="known_browsers")
+    # Who signs in with it; empty for one in which a text was typed back.
+    user = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     digest = models.CharField(max_length=64, unique=True)
     label = models.CharField(max_length=80, blank=True, default="")
     first_at = models.DateTimeField(default=timezone.now)
     last_proved_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(db_index=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("known browser")

@@ -322,6 +322,7 @@ def test_signing_in_and_out_and_failing_are_on_record_without_names(owner: User,
         "portal:account:sign-in-refused",
         "portal:account:sign-in-refused",
         "portal:account:signed-in",
+        "portal:account:new-browser",
         "portal:account:signed-out",
     ]
     kept = repr(list(AuditEvent.objects.values()))

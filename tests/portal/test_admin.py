@@ -26,6 +26,7 @@ from portal.models import (
     Challenge,
     Merchant,
     Message,
+    Passkey,
     RecoveryCode,
     User,
 )
@@ -50,7 +51,7 @@ def list_page(model: Any) -> str:
 def world() -> dict[str, Any]:
     """One row of everything the portal shows."""
     merchant = make_merchant()
-    owner = make_owner(merchant)
+    owner = make_owner(merchant, app=False)
     message = queue_message("code", PHONE, "en")
     Message.objects.update(state="failed", error="21614")
     return {
@@ -59,6 +60,7 @@ def world() -> dict[str, Any]:
         "event": record(Tag.SIGN_IN, actor="user:1", merchant=merchant), "code": paper_code(merchant),
         "address": Address.objects.create(merchant=merchant, kind="phone", value=PHONE, digest="0" * 64),
         "change": phone_change(merchant),
+        "passkey": Passkey.objects.create(user=owner, name="my phone", credential_id="AAAA", public_key=b"x"),
     }  # fmt: skip
 
 
@@ -72,7 +74,7 @@ def phone_change(merchant: Merchant) -> AddressChange:
     return AddressChange.objects.get()
 
 
-SHOWN = ["merchant", "owner", "message", "phone", "app", "event", "code", "address", "change"]
+SHOWN = ["merchant", "owner", "message", "phone", "app", "event", "code", "address", "change", "passkey"]
 
 
 # ── the door ────────────────────────────────────────────────────────────────────────────────────────────────

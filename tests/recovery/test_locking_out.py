@@ -188,7 +188,6 @@ def new_phone() -> None:
 
 
 WORTHLESS: dict[str, Callable[[], object]] = {
-    "revoked": lambda: KnownBrowser.objects.update(revoked_at=timezone.now()),
     "over": lambda: KnownBrowser.objects.update(expires_at=timezone.now()),
     "forgotten": lambda: KnownBrowser.objects.all().delete(),
 }
