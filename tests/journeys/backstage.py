@@ -53,6 +53,11 @@ def trust(username: str) -> None:
     User.objects.get(username=username).user_permissions.add(*rights)
 
 
+def promote(username: str, yes: str) -> None:
+    """This agent is a superuser, or is none."""
+    User.objects.filter(username=username).update(is_superuser=yes == "yes")
+
+
 def report(status: str, error: str = "") -> None:
     """The provider says what became of the newest message."""
     message = Message.objects.latest("created_at")
@@ -84,6 +89,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "answer": answer,
     "trust": trust,
     "report": report,
+    "promote": promote,
     "forget": forget,
     "app": app,
     "paper": paper,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.journeys.test_pages import sign_in
 from tests.journeys.walker import Walker, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.slow]
@@ -72,6 +73,27 @@ def test_without_scripts_one_looks_again_and_is_called_all_the_same(walk: Any, w
     walker.press("/code/call")
     walker.at("/code")
     assert "电话" in str(walker.page.locator("h1").text_content())
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_support_sees_how_the_carriers_do_and_tries_one(walk: Any, world: World, language: str) -> None:
+    staff = world.facts["staff"]
+    walker: Walker = walk(language, 1280, 800)
+    sign_in(walker, "/admin/login/", staff, "admin-login")
+    walker.at("/admin/")
+    walker.go("/admin/portal/message/")
+    walker.page.locator('.object-tools a[href="/admin/portal/message/carriers/"]').click()
+    walker.at("/admin/portal/message/carriers/")
+    walker.look("admin-carriers")
+    world.stack.run("-m", "tests.journeys.backstage", "promote", staff["username"], "yes")
+    walker.go("/admin/portal/message/try/")
+    walker.page.locator('form.reply [type="submit"]').click()
+    walker.page.wait_for_selector(".error")
+    walker.look("admin-try")
+    walker.page.locator('[name="phone"]').fill("13800002099")
+    walker.page.locator('form.reply [type="submit"]').click()
+    walker.page.wait_for_url("**/change/")
+    world.stack.run("-m", "tests.journeys.backstage", "promote", staff["username"], "no")
 
 
 def test_a_stranger_takes_the_same_course(walker: Walker, world: World) -> None:
