@@ -140,7 +140,9 @@ class NameForm(PlainForm):
 
 
 class NewPasskeyForm(PasskeyForm, NameForm):
-    """A new passkey and its name."""
+    """A new passkey and its name; without a name nothing is made, so there is nothing to miss."""
+
+    response = forms.CharField(max_length=16_384, required=False, widget=forms.HiddenInput)
 
 
 class TrialForm(forms.Form):

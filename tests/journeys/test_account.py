@@ -42,7 +42,7 @@ def enrol(walker: Walker) -> str:
     """Set up an authenticator app from what the page shows; its seed."""
     walker.go("/account/app/new")
     walker.look("app-new")
-    seed = "".join(re.findall(r"\b[A-Z2-7]{4}\b", walker.page.locator(".pair__digits").inner_text()))
+    seed = "".join(re.findall(r"\b[A-Z2-7]{4}\b", walker.page.locator(".seed").inner_text()))
     walker.send("code", code="000000")
     walker.look("app-new-wrong")
     walker.send("code", code=f"{totp(base64.b32decode(seed)):06}")
