@@ -11,14 +11,14 @@ from terminals import jose, pairing
 from terminals.protocol import REBOOT, RECEIPTS_PER_POST, TOKENS_PER_POLL, TYP_ENROLL
 from terminals.simulator import condition
 from terminals.simulator.asking import Asker
-from terminals.simulator.calling import JOSE, Caller, identity_of
+from terminals.simulator.calling import JOSE, Caller, Identity, identity_of
 from terminals.simulator.checks import names_unknown_key
 from terminals.simulator.identity import EnrollmentFailed, become, enroll_claims, read_enrollment
 from terminals.simulator.keysets import Walk
 from terminals.simulator.outbox import FULL
 from terminals.simulator.pacing import FAST, SLOWEST, Pace
 from terminals.simulator.rolling import KeyRoll
-from terminals.simulator.state import State
+from terminals.simulator.state import Jwk, State
 from terminals.simulator.till import Handled, Till
 from terminals.simulator.transport import Answer, Clock, Connection, Problem, Unreachable
 
@@ -29,6 +29,8 @@ _SLICE: Final = 0.5
 _UNWELCOME: Final = ("revoked", "quarantined", "upgrade_required")
 # The pairing is over and cannot be finished; what was in force before it stays so.
 _PAIRING_OVER: Final = ("conflict", "key_in_use", "gone", "not_found")
+# What only the holder of a key that is in force is told.
+_KNOWN: Final = ("revoked", "quarantined")
 # Our own fault or not served: asking again would not help.
 _HOPELESS: Final = (400, 403, 404, 405, 413, 422)
 # The next request would be answered just the same.
@@ -109,13 +111,26 @@ class Client:
         try:
             self.caller.call(identity_of(waiting), "POST", "enroll/confirm", {"nonce": waiting.nonce})
         except Problem as problem:
-            if problem.code in _PAIRING_OVER:
+            if problem.code in _PAIRING_OVER or (problem.code == "invalid_auth" and self._is_known_still()):
                 self._give_up_pairing()
             raise
         with self.till.store.transaction("paired") as state:
             become(state, waiting, self.till.outbox)
         self._etag, self._keysets_due, self._inventory_sent = "", 0.0, {}
         self._say("active")
+
+    def _is_known_still(self) -> bool:
+        """Whether we are let in as who we were: then the server has forgotten the new keys for good."""
+        state = self.till.store.load()
+        keys = [state.sign_key, *([state.rolling.sign_key] if state.rolling else [])]
+        return state.status == "active" and any(self._is_let_in(state, key) for key in keys)
+
+    def _is_let_in(self, state: State, key: Jwk) -> bool:
+        try:
+            self.caller.call(Identity(state.origin, state.tid, key), "GET", "commands?wait=0&max=1")
+        except Problem as problem:
+            return problem.code in _KNOWN
+        return True
 
     def _give_up_pairing(self) -> None:
         with self.till.store.transaction("paired") as state:
