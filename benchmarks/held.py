@@ -182,6 +182,6 @@ def _hop(client: redis.Redis) -> float:
 
 LIMITS = {
     4: "socket and HTTP parser of each connection; two remembered bearers each are in it",
-    5: "five wakings of a process where the bare hop has two: Redis, poll, Redis for the inbox, poll, terminal",
+    5: "five wakings of a process, the bare hop has two: Redis, poll, Redis for the inbox, poll, terminal",
     7: "one member of a hash with what the terminal said last; an empty inbox is no key at all",
 }

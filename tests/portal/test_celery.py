@@ -14,6 +14,7 @@ import pytest
 import redis
 from celery import Celery
 from django.conf import settings
+from django.db import connection
 
 from portal import celery as carrier
 from portal import redis_server
@@ -69,6 +70,24 @@ def test_nothing_is_remembered_and_nothing_is_taken_for_done_too_early() -> None
     assert (conf.task_acks_late, conf.task_reject_on_worker_lost) == (True, True)
     assert conf.accept_content == ["json"]
     assert conf.task_publish_retry is False
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_keeps_a_sound_connection_from_task_to_task_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", carrier.CONNECTION_S)
+    connection.close()
+    connection.ensure_connection()
+    kept, task = connection.connection, import_module("portal.tasks").send_message
+    for _ in range(3):
+        carrier.let_go_of_broken_connections(task=task)
+    assert connection.connection is kept
+    connection.errors_occurred = True
+    monkeypatch.setattr(connection, "is_usable", lambda: False)
+    carrier.let_go_of_broken_connections(task=task)
+    assert connection.connection is None
+    assert app.conf.CELERY_DB_REUSE_MAX > 10**9
 
 
 @pytest.fixture
