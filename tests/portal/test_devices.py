@@ -192,3 +192,25 @@ def test_the_enrolment_address_is_what_apps_read(app: TOTPDevice) -> None:
     assert parse_qs(address.query) == {
         "secret": [app.seed], "issuer": ["Rekey"], "digits": ["6"], "period": ["30"],
     }  # fmt: skip
+
+
+RFC_6238 = {
+    59: "287082",
+    1111111109: "081804",
+    1111111111: "050471",
+    1234567890: "005924",
+    2000000000: "279037",
+    20000000000: "353130",
+}
+
+
+@pytest.mark.parametrize("seconds", RFC_6238)
+def test_the_vectors_of_rfc_6238_are_accepted_at_their_time_and_an_hour_later_not(
+    owner: User, seconds: int
+) -> None:
+    seed = base64.b32encode(b"12345678901234567890").decode()
+    app = TOTPDevice.objects.create(user=owner, name="app", seed=seed)
+    with time_machine.travel(datetime.fromtimestamp(seconds + 3600, UTC), tick=False):
+        assert not app.judge(RFC_6238[seconds]).ok
+    with time_machine.travel(datetime.fromtimestamp(seconds, UTC), tick=False):
+        assert app.judge(RFC_6238[seconds]).ok
