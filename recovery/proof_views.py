@@ -8,6 +8,7 @@ from datetime import datetime
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from portal import passkey_views
 from portal.challenges import Outcome
-from portal.forms import PasskeyForm
+from portal.forms import CodeForm, PasskeyForm
 from recovery import access, doubts, flow, proving, steps
 from recovery.access import at, shielded
 from recovery.authority import TO_PROVE, NotAllowed, decide
@@ -25,14 +26,16 @@ from recovery.gates.floors import Doubt, Method
 from recovery.models import Recovery
 from recovery.pages import page, page_methods, posted
 from recovery.status import clock
-from recovery.ways import apps_of
+from recovery.ways import addresses_of, apps_of
 from terminals.models import Operator
 
 # The page of each way, its name, and what it takes.
 PAGES: Mapping[Method, str] = {
     Method.TOTP: "recovery:prove_by_app",
+    Method.EMAIL: "recovery:prove_by_email",
     Method.PASSKEY: "recovery:prove_by_passkey",
     Method.RECOVERY_CODE: "recovery:prove_by_paper",
+    Method.CONTACT: "recovery:prove_by_contact",
     Method.POSSESSION: "recovery:prove_at_terminal",
 }
 NAMES: Mapping[Method, tuple[str | Promise, str | Promise]] = {
@@ -42,14 +45,18 @@ NAMES: Mapping[Method, tuple[str | Promise, str | Promise]] = {
         gettext_lazy("Authenticator app"),
         gettext_lazy("Six digits that change every half minute"),
     ),
+    Method.EMAIL: (gettext_lazy("E-mail"), gettext_lazy("A code to a mailbox of the owner")),
     Method.PASSKEY: (gettext_lazy("Passkey"), gettext_lazy("Finger, face or PIN of an owner's device")),
     Method.RECOVERY_CODE: (gettext_lazy("Recovery code"), gettext_lazy("One of the ten codes on paper")),
+    Method.CONTACT: (gettext_lazy("Recovery contact"), gettext_lazy("Somebody you named reads you a code")),
     Method.POSSESSION: (gettext_lazy("At the terminal"), gettext_lazy("Scan the QR code on its screen")),
 }
 NONE: Mapping[Method, str | Promise] = {
     Method.TOTP: gettext_lazy("No owner of this shop has set one up."),
+    Method.EMAIL: gettext_lazy("The shop has named no mailbox that can be written to."),
     Method.PASSKEY: gettext_lazy("No owner of this shop has made one."),
     Method.RECOVERY_CODE: gettext_lazy("The shop has no sheet of codes, or all are used."),
+    Method.CONTACT: gettext_lazy("The shop has named nobody who can be asked now."),
     Method.POSSESSION: gettext_lazy("No terminal of this shop is connected."),
 }
 NOT_PROVED = gettext_lazy("That passkey could not be used. Try again, or prove it in another way.")
@@ -149,6 +156,49 @@ def app(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
             return onward(recovery, number)
         form.add_error("code", refusal(outcome))
     return page(request, "prove_by_app", recovery, 4, form=form, number=number)
+
+
+@page_methods
+@shielded("code")
+@at(*steps.CHOOSING)
+def address(request: HttpRequest, recovery: Recovery, number: str, method: Method) -> HttpResponse:
+    """Ask which address, and send the code there. Looking sends nothing."""
+    if not is_open(recovery, number, method):
+        return redirect("recovery:prove", number)
+    assert recovery.merchant is not None
+    form = WayForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        if proving.write_to(recovery, method, form.cleaned_data["way"]):
+            return redirect(f"{PAGES[method]}_code", number)
+        form.add_error("way", _("No code can be sent there now. Choose another, or prove it in another way."))
+    found = addresses_of(recovery.merchant, method)
+    rows = [{"value": way.id, "name": way.name or way.masked, "takes": way.masked} for way in found]
+    rows[0]["checked"] = "1" if len(rows) == 1 else ""
+    return page(request, "prove_by_address", recovery, 4, form=form, rows=rows, number=number, method=method)
+
+
+@page_methods
+@shielded("code")
+@at(*steps.CHOOSING)
+def address_code(request: HttpRequest, recovery: Recovery, number: str, method: Method) -> HttpResponse:
+    """Ask for the code that went to the address."""
+    if not is_open(recovery, number, method):
+        return redirect("recovery:prove", number)
+    if proving.awaited(recovery, method) is None:
+        return redirect(PAGES[method], number)
+    form = CodeForm(posted(request))
+    if request.method == "POST" and form.is_valid():
+        outcome = proving.by_address(recovery, method, form.cleaned_data["code"])
+        if outcome.ok:
+            return onward(recovery, number)
+        if outcome.tries_left == 0:
+            messages.error(request, _("This code can no longer be used. Ask for a new one."))
+            return redirect(PAGES[method], number)
+        form.add_error("code", refusal(outcome))
+    back = reverse(PAGES[method], args=(number,))
+    return page(
+        request, "prove_by_address_code", recovery, 4, form=form, number=number, method=method, back=back
+    )
 
 
 @page_methods

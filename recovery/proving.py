@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.utils import timezone
 
-from portal import guessing, passkeys, recovery_codes
+from portal import addresses, challenges, guessing, passkeys, recovery_codes, texting
 from portal.audit import Tag
 from portal.challenges import Outcome
+from portal.models import Address, Challenge, Channel
 from recovery.authority import actor_of, note
 from recovery.gates.floors import CHANNEL, FULL, Method
 from recovery.models import Proof, Recovery
-from recovery.ways import apps_of, passkeys_of
+from recovery.sources import source_of
+from recovery.ways import addresses_of, apps_of, passkeys_of
 
 PURPOSE = "recovery-passkey"
+WRITTEN = "recovery-address"
 
 
 def give(recovery: Recovery, method: Method, *, subject: str = "", strength: int = FULL) -> bool:
@@ -55,6 +59,60 @@ def by_passkey(recovery: Recovery, response: str) -> bool:
         return False
     give(recovery, Method.PASSKEY, subject=f"user:{passkey.user_id}")
     return True
+
+
+def write_to(recovery: Recovery, method: Method, address_id: str) -> bool:
+    """Send a code to an address of the shop, or the same one again; whether one is on its way."""
+    merchant = recovery.merchant
+    way = _address(recovery, method, address_id)
+    if merchant is None or way is None:
+        return False
+    channel = Channel.EMAIL if way.kind == Address.Kind.EMAIL else Channel.SMS
+    before = awaited(recovery, method)
+    again = before is not None and before.subject == _subject(recovery, method, way.id)
+    if (
+        before is not None
+        and again
+        and (challenges.next_send_in(before) or not challenges.sends_left(before))
+    ):
+        return True
+    source = source_of(recovery, merchant)
+    if texting.refusal(texting.Ask(way.to, recovery.address_block, merchant, source, channel=channel)):
+        return False
+    if before is None or not again:
+        before = challenges.open_for(WRITTEN, way.to, channel, subject=_subject(recovery, method, way.id))
+    template = "help-code" if method is Method.CONTACT else "code"
+    return challenges.send(before, template, way.locale, known_source=source != "") is not None
+
+
+def awaited(recovery: Recovery, method: Method) -> Challenge | None:
+    """The code that was sent last for this method and may still be typed."""
+    mine = Challenge.objects.filter(purpose=WRITTEN, subject__startswith=_subject(recovery, method, ""))
+    alive = mine.filter(used_at__isnull=True, expires_at__gt=timezone.now(), attempts__lt=challenges.ATTEMPTS)
+    return alive.order_by("-created_at").first()
+
+
+def by_address(recovery: Recovery, method: Method, text: str) -> Outcome:
+    """Judge a code that went to an address, if the address is still the shop's."""
+    challenge = awaited(recovery, method)
+    if challenge is None:
+        return Outcome(False, "expired", 0)
+    address_id = challenge.subject.rpartition(":")[2]
+    way = _address(recovery, method, address_id)
+    mine = way is not None and way.to == challenge.to
+    outcome = challenges.check(challenge.id, WRITTEN, challenge.subject, text, accept=mine)
+    if outcome.ok:
+        give(recovery, method, subject=address_id)
+    return outcome
+
+
+def _subject(recovery: Recovery, method: Method, address_id: str) -> str:
+    return f"{recovery.id}:{method}:{address_id}"
+
+
+def _address(recovery: Recovery, method: Method, address_id: str) -> addresses.Way | None:
+    assert recovery.merchant is not None
+    return next((way for way in addresses_of(recovery.merchant, method) if way.id == address_id), None)
 
 
 def by_app(recovery: Recovery, device_id: str, text: str) -> Outcome:

@@ -13,6 +13,7 @@ from recovery import (
     support_views,
     views,
 )
+from recovery.gates.floors import Method
 
 
 class OperatorNumber(StringConverter):
@@ -48,6 +49,16 @@ urlpatterns = [
     path("prove/<operator_number:number>", proof_views.prove, name="prove"),
     path("prove/<operator_number:number>/terminal", proof_views.terminal, name="prove_at_terminal"),
     path("prove/<operator_number:number>/app", proof_views.app, name="prove_by_app"),
+    *[
+        path(
+            f"prove/<operator_number:number>/{method}{more}",
+            view,
+            {"method": method},
+            name=f"prove_by_{method}{name}",
+        )
+        for method in (Method.EMAIL, Method.CONTACT)
+        for more, view, name in (("", proof_views.address, ""), ("/code", proof_views.address_code, "_code"))
+    ],
     path("prove/<operator_number:number>/paper", proof_views.paper, name="prove_by_paper"),
     path("prove/<operator_number:number>/passkey", proof_views.passkey, name="prove_by_passkey"),
     path(

@@ -8,12 +8,13 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from portal import recovery_codes
+from portal import addresses, recovery_codes
 from portal.devices import TOTPDevice
-from portal.models import Merchant, Passkey, RecoveryCode, User
+from portal.messaging import carriers
+from portal.models import Address, Channel, Merchant, Passkey, RecoveryCode, User
 from recovery import doubts
 from recovery.gates.decide import Given, Way
-from recovery.gates.floors import CHANNEL, Method
+from recovery.gates.floors import CHANNEL, Doubt, Method
 from recovery.models import Proof, Recovery
 from terminals.models import Terminal
 
@@ -21,6 +22,8 @@ NONE = "none"
 LIVING = {"user__is_active": True, "confirmed": True}
 # Proved by what one owner has: gone with the owner's account.
 OWNERS_OWN = frozenset({Method.TOTP, Method.PASSKEY})
+# Proved by a code to an address: gone with the address.
+WRITTEN = frozenset({Method.EMAIL, Method.CONTACT})
 
 
 def terminals_in_reach(merchant: Merchant | None) -> QuerySet[Terminal]:
@@ -45,6 +48,30 @@ def passkeys_of(merchant: Merchant) -> QuerySet[Passkey]:
     return mine.select_related("user")
 
 
+def addresses_of(merchant: Merchant, method: Method) -> list[addresses.Way]:
+    """The owner's mailboxes, or the contacts who are somebody else, as far as they can be written to.
+
+    A phone that nobody has confirmed for long may be a stranger's by now and is left out.
+    """
+    holder = Address.Holder.CONTACT if method is Method.CONTACT else Address.Holder.OWNER
+    kinds = {Address.Kind.EMAIL} if carriers.is_offered(Channel.EMAIL) else set()
+    if method is Method.CONTACT:
+        kinds.add(Address.Kind.PHONE)
+    mine = [way for way in addresses.ways(merchant) if way.holder == holder and way.kind in kinds]
+    usable = [way for way in mine if way.kind == Address.Kind.EMAIL or way.confirmed]
+    return [way for way in usable if way.to != merchant.phone]
+
+
+def _by_address(merchant: Merchant, method: Method) -> Way:
+    """Open if there is an address; doubted while there is none that was not just changed."""
+    found = addresses_of(merchant, method)
+    if not found:
+        return Way(method, shut=NONE)
+    if not all(way.held for way in found):
+        return Way(method)
+    return Way(method, opens_at=found[0].held_until, doubts=frozenset({Doubt.HELD}))
+
+
 def merchants_with() -> dict[Method, set[int]]:
     """Of each method, the shops that have it, by primary key; the phone's are those with a number."""
     phones = Merchant.objects.exclude(phone_digest="").values_list("pk", flat=True)
@@ -54,17 +81,26 @@ def merchants_with() -> dict[Method, set[int]]:
         Method.RECOVERY_CODE: RecoveryCode.objects.filter(
             used_at__isnull=True, revoked_at__isnull=True
         ).values_list("merchant", flat=True),
+        Method.EMAIL: _addresses_everywhere(kind="email", holder="owner"),
+        Method.CONTACT: _addresses_everywhere(holder="contact"),
         Method.POSSESSION: terminals_everywhere().values_list("store__merchant", flat=True),
     }
     return {Method.SMS: set(phones), **{method: set(found) for method, found in shops.items()}}
+
+
+def _addresses_everywhere(**facts: str) -> QuerySet[Address, int]:
+    named = Address.objects.filter(retired_at__isnull=True, **facts)
+    return named.values_list("merchant", flat=True)
 
 
 def ways_of(merchant: Merchant) -> tuple[Way, ...]:
     """Every way besides the phone, in the order in which they are easiest."""
     return (
         Way(Method.TOTP, shut="" if apps_of(merchant).exists() else NONE),
+        _by_address(merchant, Method.EMAIL),
         Way(Method.PASSKEY, shut="" if passkeys_of(merchant).exists() else NONE),
         Way(Method.RECOVERY_CODE, shut="" if recovery_codes.left(merchant) else NONE),
+        _by_address(merchant, Method.CONTACT),
         Way(Method.POSSESSION, shut="" if terminals_in_reach(merchant).exists() else NONE),
     )
 
@@ -74,14 +110,17 @@ def proofs_of(recovery: Recovery) -> tuple[Given, ...]:
     merchant = recovery.merchant
     if merchant is None:
         return ()
-    rows = list(recovery.proofs.all())
+    rows = _holding(recovery, recovery.proofs.all())
     phone = doubts.of_texts(recovery) | doubts.of_phone(merchant, timezone.now())
-    return tuple(
-        Given(
-            Method(row.method), row.strength, phone if CHANNEL[Method(row.method)] == "phone" else frozenset()
-        )
-        for row in _holding(recovery, rows)
-    )
+    written = {row.subject for row in rows if row.method in WRITTEN}
+    held = {way.id for way in addresses.ways(merchant) if way.held} if written else set()
+
+    def doubted(row: Proof) -> frozenset[Doubt]:
+        if CHANNEL[Method(row.method)] == "phone":
+            return phone
+        return frozenset({Doubt.HELD}) if row.method in WRITTEN and row.subject in held else frozenset()
+
+    return tuple(Given(Method(row.method), row.strength, doubted(row)) for row in rows)
 
 
 def _holding(recovery: Recovery, rows: Iterable[Proof]) -> list[Proof]:
@@ -91,4 +130,7 @@ def _holding(recovery: Recovery, rows: Iterable[Proof]) -> list[Proof]:
         owners = User.objects.filter(merchant=recovery.merchant, is_active=True)
         living = {f"user:{pk}" for pk in owners.values_list("pk", flat=True)}
         here |= dict.fromkeys(OWNERS_OWN, living)
+    if {row.method for row in rows} & WRITTEN and recovery.merchant is not None:
+        alive = {way.id for way in addresses.ways(recovery.merchant)}
+        here |= dict.fromkeys(WRITTEN, alive)
     return [row for row in rows if row.method not in here or row.subject in here[Method(row.method)]]

@@ -145,7 +145,7 @@ def environment(var: Path, port: int, extra: Mapping[str, str]) -> dict[str, str
         "REKEY_VAR": str(var),
         "PORT": str(port),
         "REKEY_ORIGIN": f"http://127.0.0.1:{port}",
-        "ALLOWED_HOSTS": "127.0.0.1",
+        "ALLOWED_HOSTS": "127.0.0.1,localhost",
         "REKEY_DEMO": "1",
         # One address asks for many texts here.
         "REKEY_PUZZLE_BITS": "0",

@@ -11,6 +11,10 @@ TEXTS = {
         "zh-hans": "验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Code {code}, valid 10 minutes. Tell nobody: support never asks.",
     },
+    "help-code": {
+        "zh-hans": "验证码 {code}，店主重置密码要用。只告诉您认识的店主本人，10 分钟内有效。",
+        "en": "Code {code} for a shop owner you know: tell only them. 10 min.",
+    },
     "sign-in": {
         "zh-hans": "登录验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Sign-in code {code}, valid 10 min. Tell nobody, not even support.",
