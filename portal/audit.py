@@ -80,6 +80,7 @@ class Tag(models.TextChoices):
     RECOVERY_PROVED = "recovery:recovery:proved"
     RECOVERY_REFUSED = "recovery:recovery:refused"
     RECOVERY_DISPATCHED = "recovery:recovery:dispatched"
+    RECOVERY_DISOWNED = "recovery:recovery:disowned"
     RECOVERY_FINISHED = "recovery:recovery:finished"
     POLICY_CHANGED = "recovery:policy:changed"
     PHONE_SHOWN = "recovery:ticket:phone-shown"

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from recovery import access, flow, unlocking
 from recovery.access import at
 from recovery.authority import operator_of
 from recovery.models import Recovery
+from recovery.not_me import disown
 from recovery.pages import page, page_methods
 from recovery.status import status_of
 
 State = Recovery.State
+DISOWNED = _(
+    "The operator is being locked, and for an hour nobody resets anything. Every address of the shop was"
+    " told, and support has a case and calls."
+)
+FROZEN_ALREADY = _("This was reported already: resets are off, and support has a case.")
 SENT = (State.DISPATCHED, State.DONE, State.FAILED)
 
 
@@ -61,6 +69,19 @@ def withdraw(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         flow.withdraw(recovery)
         return redirect("recovery:status")
     return page(request, "withdraw", recovery, operator=operator_of(recovery), terminal=recovery.terminal)
+
+
+@page_methods
+@at(*SENT)
+def not_me(request: HttpRequest, recovery: Recovery) -> HttpResponse:
+    """Ask once, then undo what can be undone and raise the alarm."""
+    if recovery.command is None:
+        return redirect(access.page_of(recovery))
+    if request.method == "POST":
+        first = disown(recovery)
+        messages.warning(request, DISOWNED if first else FROZEN_ALREADY)
+        return redirect("recovery:status")
+    return page(request, "not_me", recovery, operator=operator_of(recovery), terminal=recovery.terminal)
 
 
 @require_POST

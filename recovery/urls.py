@@ -72,6 +72,7 @@ urlpatterns = [
     path("status", status_views.status, name="status"),
     path("status/fragment", status_views.status_fragment, name="status_fragment"),
     path("status/withdraw", status_views.withdraw, name="withdraw"),
+    path("status/not-me", status_views.not_me, name="not_me"),
     path("status/again", status_views.again, name="again"),
     path("expired", views.expired, name="expired"),
     path("support", support_views.support, name="support"),

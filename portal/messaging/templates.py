@@ -55,6 +55,10 @@ TEXTS = {
         "zh-hans": "有家店想请您做紧急联系人。愿意就把 {code} 告诉店主，10 分钟内有效。",
         "en": "A shop asks you to be its contact: tell its owner {code} in 10 min.",
     },
+    "stopped": {
+        "zh-hans": "有人报告“不是我”：未生效的已撤回，自助重置停用 1 小时。{hotline}",
+        "en": "Reported as not you: no resets for 1 hour. Call {hotline}",
+    },
     "way-registered": {
         "zh-hans": "这里已登记为一家店的联系方式，72 小时后全部生效。不对？打 {hotline}",
         "en": "Registered as a shop's contact, full in 72 h. Wrong? {hotline}",

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
 
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from portal import changes
 from portal.kept import ReadOnly
 from portal.models import Address, AddressChange, RecoveryCode
 
@@ -48,9 +54,21 @@ class AddressChangeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     list_display = ("number", "merchant", "what", "state", "masked", "requested_at", "ends_at")
     list_filter = ("what", "state")
+    actions = ("stop",)
     list_select_related = ("merchant",)
     search_fields = ("number", "merchant__number")
     fields = (
         "number", "merchant", "what", "state", "kind", "holder", "masked", "requested_by", "requested_at",
         "in_force_at", "ends_at", "ended_at",
     )  # fmt: skip
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nothing is edited; those who may change merchants may stop a change."""
+        return obj is None and request.user.has_perm("portal.change_merchant")
+
+    @admin.action(description=_("Stop and undo, as the old address asks"), permissions=["change"])
+    def stop(self, request: HttpRequest, queryset: QuerySet[AddressChange]) -> None:
+        """Undo those that still stand; a caller has quoted the number of each."""
+        rows = queryset.select_related("merchant", "address")
+        stopped = sum(changes.stop(change, f"user:{request.user.pk}") for change in rows)
+        messages.info(request, _("Stopped and undone: %(count)d") % {"count": stopped})
