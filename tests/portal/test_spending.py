@@ -11,7 +11,7 @@ from portal.checks import prices_and_caps_are_numbers
 from portal.forms import PhoneField
 from portal.limits import look, take
 from portal.messaging import outbox
-from portal.messaging.gateways import Accepted
+from portal.messaging.gateways import Accepted, Parcel
 from portal.messaging.outbox import deliver, queue_message
 from portal.models import Allowance, AuditEvent, Channel, Message
 from portal.texting import Ask
@@ -31,15 +31,15 @@ class Counting:
     def __init__(self) -> None:
         self.sent: list[str] = []
 
-    def send(self, to: str, text: str, callback_url: str) -> Accepted:
-        self.sent.append(to)
+    def send(self, parcel: Parcel) -> Accepted:
+        self.sent.append(parcel.to)
         return Accepted(f"id-{len(self.sent)}")
 
 
 @pytest.fixture
 def carrier(monkeypatch: pytest.MonkeyPatch) -> Counting:
     made = Counting()
-    monkeypatch.setattr(outbox, "gateway", lambda: made)
+    monkeypatch.setattr(outbox, "gateway", lambda channel, name: made)
     return made
 
 

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from portal import conversion
 from portal.messaging import outbox
-from portal.messaging.gateways import Accepted
+from portal.messaging.gateways import Accepted, Parcel
 from portal.models import Allowance, Circuit, Merchant, Message
 from recovery import flow
 from recovery.binding import new_token
@@ -39,8 +39,8 @@ class Counting:
     name: str = "counting"
     sent: list[tuple[float, str]] = field(default_factory=list)
 
-    def send(self, to: str, text: str, callback_url: str) -> Accepted:
-        self.sent.append((timezone.now().timestamp(), to))
+    def send(self, parcel: Parcel) -> Accepted:
+        self.sent.append((timezone.now().timestamp(), parcel.to))
         return Accepted(f"id-{len(self.sent)}")
 
 
@@ -95,7 +95,7 @@ def run(requests: int, gateway: Counting, *, breaker: bool) -> Run:
 def gateway(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Counting:
     settings.REKEY_DIAL_CODES = {"852": str(ABROAD_CAP)}
     made = Counting()
-    monkeypatch.setattr(outbox, "gateway", lambda: made)
+    monkeypatch.setattr(outbox, "gateway", lambda channel, name: made)
     return made
 
 
