@@ -20,11 +20,12 @@ class Nobody:
 
     def need(self, verb: str) -> None:
         """Raises CannotTell if it is clear beforehand that nobody does this."""
-        raise CannotTell(f"it needs somebody to do this: {verb}")
+        raise CannotTell(f"it needs hands, by --ask or --hands, for this: {verb}")
 
     def act(self, verb: str, *words: str) -> str:
         """Do it and return what was said. Raises CannotTell."""
-        raise CannotTell(f"it needs somebody to do this: {' '.join((verb, *words))}")
+        self.need(verb)
+        return ""
 
 
 def _typed(prompt: str) -> str:
