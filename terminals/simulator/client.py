@@ -18,7 +18,7 @@ from terminals.simulator.keysets import Walk
 from terminals.simulator.outbox import FULL
 from terminals.simulator.pacing import FAST, SLOWEST, Pace
 from terminals.simulator.rolling import KeyRoll
-from terminals.simulator.state import Jwk, State
+from terminals.simulator.state import State
 from terminals.simulator.till import Handled, Till
 from terminals.simulator.transport import Answer, Clock, Connection, Problem, Unreachable
 
@@ -111,23 +111,28 @@ class Client:
         try:
             self.caller.call(identity_of(waiting), "POST", "enroll/confirm", {"nonce": waiting.nonce})
         except Problem as problem:
-            if problem.code in _PAIRING_OVER or (problem.code == "invalid_auth" and self._is_known_still()):
-                self._give_up_pairing()
-            raise
+            # A pairing that was begun since replaces the nonce; the key may be in force all the same.
+            if problem.code != "conflict" or not self._is_let_in(identity_of(waiting)):
+                if problem.code in _PAIRING_OVER or self._is_forgotten(problem):
+                    self._give_up_pairing()
+                raise
         with self.till.store.transaction("paired") as state:
             become(state, waiting, self.till.outbox)
         self._etag, self._keysets_due, self._inventory_sent = "", 0.0, {}
         self._say("active")
 
-    def _is_known_still(self) -> bool:
-        """Whether we are let in as who we were: then the server has forgotten the new keys for good."""
+    def _is_forgotten(self, problem: Problem) -> bool:
+        """Whether we are let in as who we were, and not as the new one: the server has forgotten that."""
+        if problem.code != "invalid_auth":
+            return False
         state = self.till.store.load()
         keys = [state.sign_key, *([state.rolling.sign_key] if state.rolling else [])]
-        return state.status == "active" and any(self._is_let_in(state, key) for key in keys)
+        known = (self._is_let_in(Identity(state.origin, state.tid, key)) for key in keys)
+        return state.status == "active" and any(known)
 
-    def _is_let_in(self, state: State, key: Jwk) -> bool:
+    def _is_let_in(self, who: Identity) -> bool:
         try:
-            self.caller.call(Identity(state.origin, state.tid, key), "GET", "commands?wait=0&max=1")
+            self.caller.call(who, "GET", "commands?wait=0&max=1")
         except Problem as problem:
             return problem.code in _KNOWN
         return True

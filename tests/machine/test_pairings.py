@@ -42,3 +42,10 @@ def test_one_that_the_server_has_confirmed_is_never_given_up(scene: TerminalAndS
     scene.the_terminal_is_paired_again([Fault.NONE, Fault.LOSE_REPLY])
     assert is_let_in(scene)
     assert scene.till.store.load().pairing is None
+
+
+def test_one_that_is_in_force_is_kept_though_another_was_begun_since(scene: TerminalAndServer) -> None:
+    scene.the_terminal_is_paired_again([Fault.NONE, Fault.LOSE_REPLY])
+    scene.the_terminal_is_paired_again([Fault.LOSE_REPLY])
+    scene.round([])
+    assert is_let_in(scene)
