@@ -22,7 +22,8 @@ FLAGS = [
 # One address and one phone walk here many times a minute.
 BUSY = "identify code support sign-in sms-per-phone sms-per-merchant sms-per-block sms-per-address "
 BUSY += "sms-overall sign-in-sms-per-phone tickets-per-phone user-code recoveries-per-terminal "
-BUSY += "offline-misses-per-terminal offline-answers-per-terminal sms-per-source sms-from-sources"
+BUSY += "offline-misses-per-terminal offline-answers-per-terminal sms-per-source sms-from-sources "
+BUSY += "password-per-account password-per-account-and-address second-factor-per-account"
 LIMITS = ",".join(f"{name}=10000/hour" for name in BUSY.split())
 STATIC = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 

@@ -28,6 +28,11 @@ PATIENCE_MS = 30_000
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
+def code_in(text: str) -> re.Match[str] | None:
+    """The code in what a phone was sent, which begins with its number."""
+    return SIX_DIGITS.search(text.split("+86", 1)[1][11:])
+
+
 @dataclass
 class World:
     """The installation, and what the demo told about its people."""
@@ -205,14 +210,12 @@ class Walker:
         return before
 
     def code_after(self, before: int) -> str:
-        """Wait for the next text and read its code."""
+        """Wait for the next text with a code and read it; notices may come in between."""
         deadline = time.monotonic() + PATIENCE_MS / 1000
-        while len(texts := self.world.texts()) <= before:
+        while not (codes := [found[0] for text in self.world.texts()[before:] if (found := code_in(text))]):
             assert time.monotonic() < deadline, self.world.stack.last_words()
             time.sleep(0.1)
-        found = SIX_DIGITS.search(texts[-1].split("+86", 1)[1][11:])
-        assert found is not None, texts[-1]
-        return found[0]
+        return codes[-1]
 
     def prove(self) -> None:
         """Identify, and type the code from the text."""
