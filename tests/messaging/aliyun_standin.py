@@ -7,16 +7,11 @@ import hmac
 import json
 import re
 import secrets
-import threading
-import time
 from collections import deque
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
-from tests.messaging.twilio_standin import Problem, QuietServer
+from tests.messaging.standin import Handler, Problem, StandIn
 
 KEY_ID = "LTAI" + "5t" * 10
 KEY_SECRET = "s" * 30
@@ -28,39 +23,8 @@ AUTHORIZATION = re.compile(
 MOBILE = re.compile(r"1[3-9][0-9]{9}")
 
 
-@dataclass(slots=True)
-class AliyunStandIn:
-    """Runs the server; `accepted` holds the parameters of each text taken, `requests` counts them all."""
-
-    accepted: list[dict[str, str]] = field(default_factory=list)
-    problems: deque[Problem] = field(default_factory=deque)
-    named: deque[str] = field(default_factory=deque)
-    requests: int = 0
-    base: str = ""
-    _server: ThreadingHTTPServer | None = None
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (SendSmsHandler,), {"standin": self})
-        self._server = QuietServer(("127.0.0.1", 0), handler)
-        self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class SendSmsHandler(BaseHTTPRequestHandler):
+class SendSmsHandler(Handler):
     """POST / with everything in the query, as the RPC style has it."""
-
-    standin: ClassVar[AliyunStandIn]
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
     def do_POST(self) -> None:
         """Judge one request."""
@@ -105,17 +69,9 @@ class SendSmsHandler(BaseHTTPRequestHandler):
         assert all(isinstance(value, str) for value in values.values())
         return ""
 
-    def follow(self, problem: Problem, query: dict[str, str]) -> None:
-        """Misbehave as ordered."""
-        if problem.accept:
-            self.standin.accepted.append(query)
-        time.sleep(problem.wait_s)
-        if problem.cut:
-            self.connection.close()
-        elif problem.raw is not None:
-            self.answer(problem.status, problem.raw)
-        else:
-            self.refuse(problem.status, "ServiceUnavailable" if problem.status >= 500 else "Throttling.User")
+    def fail(self, problem: Problem) -> None:
+        """By a name: out of order, or too many."""
+        self.refuse(problem.status, "ServiceUnavailable" if problem.status >= 500 else "Throttling.User")
 
     def take(self, query: dict[str, str]) -> None:
         """OK, and the number of the text."""
@@ -129,10 +85,11 @@ class SendSmsHandler(BaseHTTPRequestHandler):
         told = {"Code": code, "Message": "refused for 13800002046", "RequestId": secrets.token_hex(16)}
         self.answer(status, json.dumps(told).encode())
 
-    def answer(self, status: int, body: bytes) -> None:
-        """Send it."""
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+
+@dataclass
+class AliyunStandIn(StandIn):
+    """Aliyun; `accepted` holds parameters of the query, `named` refusals to give by name."""
+
+    named: deque[str] = field(default_factory=deque)
+
+    handler = SendSmsHandler

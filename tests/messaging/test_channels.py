@@ -30,7 +30,8 @@ from portal.secrets import mask_email, pepper
 from portal.texting import Ask
 from tests.cast import make_merchant
 from tests.messaging.smtp_standin import SmtpStandIn
-from tests.messaging.twilio_standin import SENDER, SID, TOKEN, Problem, TwilioStandIn
+from tests.messaging.standin import Problem
+from tests.messaging.twilio_standin import SENDER, SID, TOKEN, TwilioStandIn
 
 PHONE, MAILBOX = "+8613800002046", "fuman@example.com"
 NOON = datetime.fromisoformat("2026-11-24T12:00:00+00:00")

@@ -25,7 +25,8 @@ from portal.models import Message
 from portal.secrets import pepper
 from tests.messaging import aliyun_standin, twilio_standin
 from tests.messaging.aliyun_standin import AliyunStandIn
-from tests.messaging.twilio_standin import Problem, TwilioStandIn
+from tests.messaging.standin import Problem
+from tests.messaging.twilio_standin import TwilioStandIn
 
 PHONE = "+8613800002046"
 REPORT_KEY = "r" * 32

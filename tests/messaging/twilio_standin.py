@@ -6,14 +6,9 @@ import base64
 import json
 import re
 import secrets
-import threading
-import time
-from collections import deque
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, ClassVar, Self
 from urllib.parse import parse_qs
+
+from tests.messaging.standin import Handler, Problem, StandIn
 
 SID = "AC" + "0a" * 16
 TOKEN = "f" * 32
@@ -26,59 +21,8 @@ REQUIRED = {
 }
 
 
-@dataclass(slots=True)
-class Problem:
-    """An answer other than success, as the stand-in is told to give it once."""
-
-    status: int = 400
-    code: int | None = None
-    wait_s: float = 0.0
-    raw: bytes | None = None
-    accept: bool = False
-    cut: bool = False
-
-
-class QuietServer(ThreadingHTTPServer):
-    """Clients that hang up are what some tests are about."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing."""
-
-
-@dataclass(slots=True)
-class TwilioStandIn:
-    """Runs the server; `accepted` holds the form fields of each message taken, `requests` counts them all."""
-
-    accepted: list[dict[str, str]] = field(default_factory=list)
-    problems: deque[Problem] = field(default_factory=deque)
-    requests: int = 0
-    base: str = ""
-    _server: ThreadingHTTPServer | None = None
-
-    def __enter__(self) -> Self:
-        handler = type("Handler", (MessagesHandler,), {"standin": self})
-        self._server = QuietServer(("127.0.0.1", 0), handler)
-        self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class MessagesHandler(BaseHTTPRequestHandler):
+class MessagesHandler(Handler):
     """POST /2010-04-01/Accounts/{sid}/Messages.json, and the same for Calls."""
-
-    standin: ClassVar[TwilioStandIn]
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
     def do_POST(self) -> None:
         """Judge one request the way the public API does."""
@@ -119,17 +63,9 @@ class MessagesHandler(BaseHTTPRequestHandler):
         else:
             self.take(fields)
 
-    def follow(self, problem: Problem, fields: dict[str, str]) -> None:
-        """Misbehave as ordered."""
-        if problem.accept:
-            self.standin.accepted.append(fields)
-        time.sleep(problem.wait_s)
-        if problem.cut:
-            self.connection.close()
-        elif problem.raw is not None:
-            self.answer(problem.status, problem.raw)
-        else:
-            self.refuse(problem.status, problem.code)
+    def fail(self, problem: Problem) -> None:
+        """With the error document of the code."""
+        self.refuse(problem.status, problem.code)
 
     def take(self, fields: dict[str, str]) -> None:
         """201 with the message as Twilio describes it."""
@@ -157,10 +93,8 @@ class MessagesHandler(BaseHTTPRequestHandler):
         problem = {"code": code, "message": "refused for +8613800002046", "status": status}
         self.answer(status, json.dumps(problem).encode())
 
-    def answer(self, status: int, body: bytes) -> None:
-        """Send it."""
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+
+class TwilioStandIn(StandIn):
+    """Twilio; `accepted` holds form fields."""
+
+    handler = MessagesHandler

@@ -15,7 +15,8 @@ from django.conf import LazySettings
 from portal.messaging.console import ConsoleGateway
 from portal.messaging.gateways import MEANINGS, Action, Gateway, GatewayError, Parcel, error_for, words_for
 from portal.messaging.twilio import TwilioGateway
-from tests.messaging.twilio_standin import SENDER, SID, TOKEN, Problem, TwilioStandIn
+from tests.messaging.standin import Problem
+from tests.messaging.twilio_standin import SENDER, SID, TOKEN, TwilioStandIn
 
 PHONE = "+8613800002046"
 TEXT = "验证码 123456，10 分钟内有效。"
