@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import wraps
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -28,6 +29,8 @@ from recovery.pages import page, page_methods, posted
 from recovery.status import clock
 from recovery.ways import addresses_of, apps_of
 from terminals.models import Operator
+
+ProofView = Callable[..., HttpResponse]
 
 # The page of each way, its name, and what it takes.
 PAGES: Mapping[Method, str] = {
@@ -126,27 +129,35 @@ def onward(recovery: Recovery, number: str) -> HttpResponse:
     return redirect(access.page_of(recovery))
 
 
-def is_open(recovery: Recovery, number: str, method: Method) -> bool:
-    """Whether this way would add something to what was proved."""
-    return method in {way.method for way in decide(recovery, number).open}
+def offered(method: Method | None = None) -> Callable[[ProofView], ProofView]:
+    """Open a page only while its way, or the one in its address, would add to what was proved."""
+
+    def decorate(view: ProofView) -> ProofView:
+        @wraps(view)
+        def guarded(request: HttpRequest, recovery: Recovery, number: str, **given: Method) -> HttpResponse:
+            if (method or given["method"]) not in {way.method for way in decide(recovery, number).open}:
+                return redirect("recovery:prove", number)
+            return view(request, recovery, number, **given)
+
+        return guarded
+
+    return decorate
 
 
 @require_safe
 @at(*steps.CHOOSING)
+@offered(Method.POSSESSION)
 def terminal(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Say how to begin at the terminal, where standing there is the second proof."""
-    if not is_open(recovery, number, Method.POSSESSION):
-        return redirect("recovery:prove", number)
     return page(request, "prove_at_terminal", recovery, 4, number=number)
 
 
 @page_methods
 @shielded("code")
 @at(*steps.CHOOSING)
+@offered(Method.TOTP)
 def app(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Ask for the code of an owner's authenticator app; with several owners, also whose it is."""
-    if not is_open(recovery, number, Method.TOTP):
-        return redirect("recovery:prove", number)
     assert recovery.merchant is not None
     owners = [(str(device.pk), device.user.get_username()) for device in apps_of(recovery.merchant)]
     form = AppCodeForm(posted(request), owners=owners)
@@ -161,10 +172,9 @@ def app(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
 @page_methods
 @shielded("code")
 @at(*steps.CHOOSING)
+@offered()
 def address(request: HttpRequest, recovery: Recovery, number: str, method: Method) -> HttpResponse:
     """Ask which address, and send the code there. Looking sends nothing."""
-    if not is_open(recovery, number, method):
-        return redirect("recovery:prove", number)
     assert recovery.merchant is not None
     form = WayForm(posted(request))
     if request.method == "POST" and form.is_valid():
@@ -180,10 +190,9 @@ def address(request: HttpRequest, recovery: Recovery, number: str, method: Metho
 @page_methods
 @shielded("code")
 @at(*steps.CHOOSING)
+@offered()
 def address_code(request: HttpRequest, recovery: Recovery, number: str, method: Method) -> HttpResponse:
     """Ask for the code that went to the address."""
-    if not is_open(recovery, number, method):
-        return redirect("recovery:prove", number)
     if proving.awaited(recovery, method) is None:
         return redirect(PAGES[method], number)
     form = CodeForm(posted(request))
@@ -204,10 +213,9 @@ def address_code(request: HttpRequest, recovery: Recovery, number: str, method: 
 @page_methods
 @shielded("code")
 @at(*steps.CHOOSING)
+@offered(Method.RECOVERY_CODE)
 def paper(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Ask for one of the codes on paper. A slip of the pen is told and spends nothing."""
-    if not is_open(recovery, number, Method.RECOVERY_CODE):
-        return redirect("recovery:prove", number)
     form = PaperForm(posted(request))
     if request.method == "POST" and form.is_valid():
         if proving.by_paper(recovery, form.cleaned_data["code"]):
@@ -219,10 +227,9 @@ def paper(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse
 @page_methods
 @shielded("code")
 @at(*steps.CHOOSING)
+@offered(Method.PASSKEY)
 def passkey(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """Ask the browser for a passkey of one of the owners. It takes a script; the other ways do not."""
-    if not is_open(recovery, number, Method.PASSKEY):
-        return redirect("recovery:prove", number)
     form = PasskeyForm(posted(request))
     if request.method == "POST":
         if form.is_valid() and proving.by_passkey(recovery, form.cleaned_data["response"]):
@@ -234,10 +241,9 @@ def passkey(request: HttpRequest, recovery: Recovery, number: str) -> HttpRespon
 @require_POST
 @shielded("code")
 @at(*steps.CHOOSING)
+@offered(Method.PASSKEY)
 def passkey_options(request: HttpRequest, recovery: Recovery, number: str) -> HttpResponse:
     """What the browser has to sign, for this recovery only."""
-    if not is_open(recovery, number, Method.PASSKEY):
-        return redirect("recovery:prove", number)
     return passkey_views.options(proving.passkey_options(recovery))
 
 
