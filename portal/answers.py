@@ -1,4 +1,4 @@
-"""Whole answers that more than one door gives: wait so long, come back soon."""
+"""Answers that more than one door gives: wait so long, come back soon, that code is not right."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.translation import ngettext
 
 
 def too_many(request: HttpRequest, seconds: int) -> HttpResponse:
@@ -25,3 +26,12 @@ def busy(request: HttpRequest, seconds: int) -> HttpResponse:
     response = render(request, "503.html", {"seconds": seconds}, status=503)
     response.headers["Retry-After"] = str(seconds)
     return response
+
+
+def wrong_code(tries_left: int) -> str:
+    """That a typed code was not right, and how many may still be typed."""
+    return ngettext(
+        "That code is not right. %(count)d try left.",
+        "That code is not right. %(count)d tries left.",
+        tries_left,
+    ) % {"count": tries_left}

@@ -13,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from portal import accounts, challenges, known_browsers, passkey_views, sessions
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
-from portal.answers import busy, too_many
+from portal.answers import busy, too_many, wrong_code
 from portal.challenges import Outcome
 from portal.devices import PURPOSE
 from portal.forms import CodeForm, SignInForm, local_path
@@ -109,10 +109,7 @@ WORDS = {
 def _words(waiting: Pending, outcome: Outcome) -> str:
     if outcome.reason != "wrong" or waiting.device.kind != "sms":
         return str(WORDS[outcome.reason])
-    count = outcome.tries_left
-    return ngettext(
-        "That code is not right. %(count)d try left.", "That code is not right. %(count)d tries left.", count
-    ) % {"count": count}
+    return wrong_code(outcome.tries_left)
 
 
 def _code_facts(waiting: Pending) -> dict[str, Any]:

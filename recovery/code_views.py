@@ -10,10 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import challenges, texting
+from portal.answers import wrong_code
 from portal.forms import CodeForm
 from portal.messaging.carriers import is_offered
 from portal.messaging.course import Phase, course_of
@@ -103,12 +103,7 @@ def screen_gone() -> str:
 def refusal(outcome: challenges.Outcome) -> str:
     """Why a code was not taken, in words."""
     if outcome.tries_left > 0 and outcome.reason == "wrong":
-        text = ngettext(
-            "That code is not right. %(count)d try left.",
-            "That code is not right. %(count)d tries left.",
-            outcome.tries_left,
-        )
-        return text % {"count": outcome.tries_left}
+        return wrong_code(outcome.tries_left)
     return _("This code can no longer be used. Please start again.")
 
 

@@ -12,10 +12,11 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from portal import passkey_views
+from portal.answers import wrong_code
 from portal.challenges import Outcome
 from portal.forms import CodeForm, PasskeyForm
 from recovery import access, doubts, flow, proving, steps
@@ -254,10 +255,5 @@ def refusal(outcome: Outcome) -> str:
     if outcome.reason == "used":
         return _("This code was used already. Wait for the next one.")
     if outcome.reason == "wrong" and outcome.tries_left > 1:
-        text = ngettext(
-            "That code is not right. %(count)d try left.",
-            "That code is not right. %(count)d tries left.",
-            outcome.tries_left,
-        )
-        return text % {"count": outcome.tries_left}
+        return wrong_code(outcome.tries_left)
     return _("That code is not right.")
