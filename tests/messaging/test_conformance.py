@@ -292,14 +292,14 @@ def test_a_report_of_failure_says_why(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("forged", ["key", "message", "number"])
-def test_a_forged_report_changes_nothing(provider: Provider, forged: str) -> None:
+def test_T19_a_forged_report_changes_nothing(provider: Provider, forged: str) -> None:
     message = handed_over()
     provider.report(message, delivered=True, forged=forged)
     message.refresh_from_db()
     assert message.state == State.ACCEPTED
 
 
-def test_a_report_that_lies_verifies_and_unlocks_nothing(provider: Provider) -> None:
+def test_T19_a_report_that_lies_verifies_and_unlocks_nothing(provider: Provider) -> None:
     message = queued()
     provider.standin.problems.append(Problem(wait_s=0.8))
     deliver(message.id)

@@ -63,7 +63,7 @@ def test_password_then_code_lead_home(door: str, client: Client) -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_the_password_alone_opens_nothing(door: str, client: Client) -> None:
+def test_T36_the_password_alone_opens_nothing(door: str, client: Client) -> None:
     person(door)
     give_password(client, door, door)
     assert SESSION_KEY not in client.session
@@ -164,7 +164,7 @@ def bare(answer: HttpResponse) -> str:
 
 
 @pytest.mark.parametrize("bar", BARRED)
-def test_who_may_not_come_in_is_told_what_an_unknown_account_is_told(
+def test_T03_who_may_not_come_in_is_told_what_an_unknown_account_is_told(
     bar: Callable[[User], str], owner: User, client: Client
 ) -> None:
     door = bar(owner)
@@ -196,7 +196,7 @@ def test_pages_of_one_door_do_not_serve_the_other(client: Client) -> None:
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_unknown_and_known_accounts_get_the_same_bytes(door: str, client: Client) -> None:
+def test_T03_unknown_and_known_accounts_get_the_same_bytes(door: str, client: Client) -> None:
     person(door)
     known = bare(give_password(Client(), door, door, "wrong"))
     unknown = bare(give_password(Client(), door, "nobod", "wrong")).replace("nobod", door)
@@ -204,7 +204,7 @@ def test_unknown_and_known_accounts_get_the_same_bytes(door: str, client: Client
 
 
 @pytest.mark.usefixtures("owner")
-def test_unknown_and_known_accounts_cost_the_same_queries_and_one_hash(
+def test_T02_unknown_and_known_accounts_cost_the_same_queries_and_one_hash(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes: list[str] = []
@@ -231,7 +231,7 @@ def test_unknown_and_known_accounts_cost_the_same_queries_and_one_hash(
 
 
 @pytest.mark.slow
-def test_unknown_and_known_accounts_take_the_same_time(owner: User, settings: LazySettings) -> None:
+def test_T02_unknown_and_known_accounts_take_the_same_time(owner: User, settings: LazySettings) -> None:
     settings.PASSWORD_HASHERS = ["portal.hashers.RekeyArgon2Hasher"]
     owner.set_password(PASSWORD)
     owner.save()
@@ -250,7 +250,7 @@ def test_unknown_and_known_accounts_take_the_same_time(owner: User, settings: La
 
 
 @pytest.mark.parametrize("username", ["owner", "stranger"])
-def test_after_ten_passwords_an_hour_even_the_right_one_waits(
+def test_T36_after_ten_passwords_an_hour_even_the_right_one_waits(
     username: str, owner: User, client: Client, settings: LazySettings
 ) -> None:
     settings.REKEY_LIMITS = {"sign-in": "10000/hour"}
@@ -261,7 +261,7 @@ def test_after_ten_passwords_an_hour_even_the_right_one_waits(
     assert 0 < int(refused.headers["Retry-After"]) <= 3600
 
 
-def test_an_attacker_elsewhere_does_not_lock_the_owner_out(
+def test_T36_an_attacker_elsewhere_does_not_lock_the_owner_out(
     owner: User, client: Client, settings: LazySettings
 ) -> None:
     settings.REKEY_LIMITS = {}
@@ -270,7 +270,7 @@ def test_an_attacker_elsewhere_does_not_lock_the_owner_out(
     assert give_password(Client(REMOTE_ADDR="198.51.100.7"), "owner", "owner").status_code == 302
 
 
-def test_one_address_gets_so_many_passwords_whoever_they_are_for(
+def test_T36_one_address_gets_so_many_passwords_whoever_they_are_for(
     client: Client, settings: LazySettings
 ) -> None:
     settings.REKEY_LIMITS = {"sign-in": "3/hour"}
@@ -278,7 +278,7 @@ def test_one_address_gets_so_many_passwords_whoever_they_are_for(
     assert codes == [200, 200, 200, 429, 429]
 
 
-def test_two_hashes_at_once_eight_wait_and_the_rest_are_told_so() -> None:
+def test_T36_two_hashes_at_once_eight_wait_and_the_rest_are_told_so() -> None:
     slots, gate, told = HashSlots(2, 8), threading.Event(), []
     inside, most = threading.Semaphore(2), []
 
@@ -302,7 +302,7 @@ def test_two_hashes_at_once_eight_wait_and_the_rest_are_told_so() -> None:
     assert (len(told), most) == (15, [True] * 10)
 
 
-def test_a_full_queue_answers_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_T36_a_full_queue_answers_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accounts, "hashing", HashSlots(1, 0))
     with accounts.hashing.one():
         answer = give_password(client, "owner", "owner")

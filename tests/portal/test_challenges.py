@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -123,13 +124,13 @@ MISUSES: dict[str, Callable[[Challenge, str], Outcome]] = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("misuse", MISUSES)
-def test_a_code_cannot_be_used(misuse: str) -> None:
+def test_T13_a_code_cannot_be_used(misuse: str) -> None:
     challenge = opened()
     assert not MISUSES[misuse](challenge, code_of(challenge)).ok
 
 
 @pytest.mark.django_db
-def test_a_code_cannot_be_used_after_ten_minutes() -> None:
+def test_T13_a_code_cannot_be_used_after_ten_minutes() -> None:
     challenge = opened()
     with after(9.9):
         assert judge(challenge, wrong_code(challenge)).reason == "wrong"
@@ -138,7 +139,7 @@ def test_a_code_cannot_be_used_after_ten_minutes() -> None:
 
 
 @pytest.mark.django_db
-def test_a_resend_repeats_the_code_and_gives_no_tries_back() -> None:
+def test_T13_a_resend_repeats_the_code_and_gives_no_tries_back() -> None:
     challenge = opened()
     assert send(challenge, "code", "zh-hans") is not None
     judge(challenge, wrong_code(challenge))
@@ -151,7 +152,7 @@ def test_a_resend_repeats_the_code_and_gives_no_tries_back() -> None:
 
 
 @pytest.mark.django_db
-def test_sends_are_a_minute_apart_and_three_in_all() -> None:
+def test_T14_sends_are_a_minute_apart_and_three_in_all() -> None:
     challenge = opened()
     assert send(challenge, "code", "en") is not None
     challenge.refresh_from_db()
@@ -176,7 +177,7 @@ def test_nothing_is_sent_for_a_used_or_expired_challenge() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_code_is_not_judged_inside_a_transaction() -> None:
+def test_T11_a_code_is_not_judged_inside_a_transaction() -> None:
     challenge = opened()
     with pytest.raises(RuntimeError), transaction.atomic():
         judge(challenge, "123456")
@@ -196,7 +197,7 @@ def test_the_row_holds_no_code_and_no_readable_phone() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_fifty_wrong_codes_at_once_five_are_judged_and_then_the_right_one_is_refused() -> None:
+def test_T10_of_fifty_wrong_codes_at_once_five_are_judged_and_then_the_right_one_is_refused() -> None:
     challenge = opened()
     outcomes = in_parallel(50, lambda: judge(challenge, wrong_code(challenge)))
     assert sum(outcome.reason == "wrong" for outcome in outcomes) == 5
@@ -207,7 +208,7 @@ def test_of_fifty_wrong_codes_at_once_five_are_judged_and_then_the_right_one_is_
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_fifty_right_codes_at_once_one_is_accepted() -> None:
+def test_T10_of_fifty_right_codes_at_once_one_is_accepted() -> None:
     challenge = opened()
     code = code_of(challenge)
     outcomes = in_parallel(50, lambda: judge(challenge, code))
@@ -215,7 +216,7 @@ def test_of_fifty_right_codes_at_once_one_is_accepted() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_twenty_resends_at_once_one_text_is_queued() -> None:
+def test_T14_of_twenty_resends_at_once_one_text_is_queued() -> None:
     challenge = opened()
     answers = in_parallel(20, lambda: resend(challenge.id, "code", "zh-hans"), width=20)
     assert sum(answer.sent for answer in answers) == 1
@@ -223,8 +224,10 @@ def test_of_twenty_resends_at_once_one_text_is_queued() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("ends", [ValueError, PermissionError, KeyboardInterrupt, SystemExit])
-def test_attempts_survive_whatever_the_caller_does_next(ends: type[BaseException]) -> None:
+@pytest.mark.parametrize(
+    "ends", [ValueError, PermissionDenied, ConnectionResetError, GeneratorExit, KeyboardInterrupt, SystemExit]
+)
+def test_T11_attempts_survive_whatever_the_caller_does_next(ends: type[BaseException]) -> None:
     challenge = opened()
 
     def view() -> None:
@@ -233,7 +236,7 @@ def test_attempts_survive_whatever_the_caller_does_next(ends: type[BaseException
             Challenge.objects.filter(id=challenge.id).update(attempts=0)
             raise ends
 
-    for _ in range(5):
+    for _ in range(30):
         with pytest.raises(ends):
             view()
     challenge.refresh_from_db()

@@ -138,7 +138,7 @@ def test_a_code_of_the_step_before_or_after_is_accepted(app: TOTPDevice, steps: 
 
 
 @pytest.mark.parametrize("later", [0, 30, 60])
-def test_a_code_is_not_replayed_in_its_step_or_the_next(app: TOTPDevice, later: int) -> None:
+def test_T37_a_code_is_not_replayed_in_its_step_or_the_next(app: TOTPDevice, later: int) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         code = code_now(app)
         assert app.verify_token(code)
@@ -146,7 +146,7 @@ def test_a_code_is_not_replayed_in_its_step_or_the_next(app: TOTPDevice, later: 
         assert app.judge(code).reason in ("used", "wrong")
 
 
-def test_after_a_code_the_one_before_it_is_void(app: TOTPDevice) -> None:
+def test_T37_after_a_code_the_one_before_it_is_void(app: TOTPDevice) -> None:
     with time_machine.travel(NOON, tick=False):
         assert app.verify_token(code_now(app))
         assert not app.verify_token(code_now(app, -1))
@@ -154,7 +154,7 @@ def test_after_a_code_the_one_before_it_is_void(app: TOTPDevice) -> None:
 
 
 @pytest.mark.parametrize("odd", ["+{}", "{}_", " ", "", "{}²", "{}1", "12345", "\u200b{}"])
-def test_odd_digits_are_malformed_and_cost_no_try(app: TOTPDevice, odd: str) -> None:
+def test_T37_odd_digits_are_malformed_and_cost_no_try(app: TOTPDevice, odd: str) -> None:
     for _ in range(30):
         assert app.judge(odd.format(code_now(app))).reason == "malformed"
     assert app.verify_token(code_now(app))
@@ -170,13 +170,13 @@ def test_after_twenty_tries_in_an_hour_the_right_code_is_refused(app: TOTPDevice
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_fifteen_right_codes_at_once_one_is_accepted() -> None:
+def test_T37_of_fifteen_right_codes_at_once_one_is_accepted() -> None:
     app = TOTPDevice.objects.create(user=make_owner(app=False), name="app")
     code = code_now(app)
     assert sum(in_parallel(15, lambda: app.verify_token(code), width=15)) == 1
 
 
-def test_the_tables_hold_no_usable_seed(owner: User, app: TOTPDevice) -> None:
+def test_T37_the_tables_hold_no_usable_seed(owner: User, app: TOTPDevice) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM portal_totpdevice")
         stored = repr(cursor.fetchall())

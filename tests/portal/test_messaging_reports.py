@@ -83,7 +83,7 @@ def test_a_genuine_report_moves_the_message(message: Message) -> None:
     assert state_of(message) == ("delivered", "")
 
 
-def test_a_replay_changes_nothing(message: Message) -> None:
+def test_T19_a_replay_changes_nothing(message: Message) -> None:
     report(message)
     at = message.updated_at
     assert [report(message) for _ in range(3)] == [204] * 3
@@ -102,7 +102,7 @@ def test_in_whatever_order_reports_come_the_furthest_stands(message: Message, or
 
 
 @pytest.mark.parametrize("final", ["delivered", "undelivered", "failed"])
-def test_a_final_state_stays(message: Message, final: str) -> None:
+def test_T19_a_final_state_stays(message: Message, final: str) -> None:
     report(message, final)
     for status in ("sent", "delivered", "undelivered", "failed"):
         report(message, status, ErrorCode="30008")
@@ -122,7 +122,7 @@ def test_a_report_may_be_faster_than_our_own_note(message: Message) -> None:
     assert message.provider_id == MESSAGE
 
 
-def test_a_report_verifies_unlocks_and_sends_nothing(message: Message) -> None:
+def test_T19_a_report_verifies_unlocks_and_sends_nothing(message: Message) -> None:
     report(message, "failed", ErrorCode="30003")
     assert Message.objects.count() == 1
     assert message.tries == 0
@@ -247,14 +247,14 @@ FORGERIES: dict[str, Forgery] = {
 
 
 @pytest.mark.parametrize("name", FORGERIES)
-def test_a_forged_report_changes_nothing(name: str, message: Message) -> None:
+def test_T19_a_forged_report_changes_nothing(name: str, message: Message) -> None:
     before = Message.objects.values().get(pk=message.pk)
     assert FORGERIES[name](message) == 403
     assert Message.objects.values().get(pk=message.pk) == before
     assert AuditEvent.objects.count() == 0
 
 
-def test_a_report_backwards_changes_nothing(message: Message) -> None:
+def test_T19_a_report_backwards_changes_nothing(message: Message) -> None:
     report(message, "sent")
     report(message, "queued")
     report(message, "accepted")

@@ -33,7 +33,7 @@ def texts() -> list[str]:
     return list(Message.objects.order_by("created_at").values_list("template", flat=True))
 
 
-def test_a_code_opens_one_thing_once(merchant: Merchant) -> None:
+def test_T37_a_code_opens_one_thing_once(merchant: Merchant) -> None:
     code = recovery_codes.make(merchant, BY)[3]
     assert recovery_codes.use(merchant, code.lower().replace("-", " "), "rec_1")
     assert not recovery_codes.use(merchant, code, "rec_2")
@@ -67,7 +67,7 @@ def test_what_is_no_code_opens_nothing(merchant: Merchant, typed: str) -> None:
     assert not recovery_codes.use(merchant, typed, "rec_1")
 
 
-def test_no_code_stands_in_the_database(merchant: Merchant) -> None:
+def test_T37_no_code_stands_in_the_database(merchant: Merchant) -> None:
     codes = recovery_codes.make(merchant, BY)
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM portal_recoverycode")
@@ -76,7 +76,7 @@ def test_no_code_stands_in_the_database(merchant: Merchant) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_ten_at_once_one_spends_the_code() -> None:
+def test_T37_of_ten_at_once_one_spends_the_code() -> None:
     merchant = make_merchant()
     code = recovery_codes.make(merchant, BY)[0]
     spent = in_parallel(10, lambda: recovery_codes.use(merchant, code, "rec_1"))
@@ -113,7 +113,7 @@ def test_the_page_tells_how_many_are_left(owner: Client, merchant: Merchant) -> 
     assert "A code of this card was used" in page
 
 
-def test_an_old_sign_in_makes_no_card(owner: Client, age: Callable[[Client, int], None]) -> None:
+def test_T37_an_old_sign_in_makes_no_card(owner: Client, age: Callable[[Client, int], None]) -> None:
     age(owner, 601)
     assert owner.post("/proofs/paper").headers["Location"] == "/account/confirm?next=%2Fproofs%2Fpaper"
     assert not RecoveryCode.objects.exists()

@@ -46,7 +46,7 @@ def test_within_ten_minutes_of_signing_in_nothing_more_is_asked(page: str, owner
 
 
 @pytest.mark.parametrize("page", CHANGING)
-def test_later_one_proves_it_again_and_comes_back(page: str, owner: User, later: Client) -> None:
+def test_T37_later_one_proves_it_again_and_comes_back(page: str, owner: User, later: Client) -> None:
     asked = later.get(page).headers["Location"]
     assert asked == f"{CONFIRM}?next=%2F{page[1:].replace('/', '%2F')}"
     assert later.post(page, {"code": "123456"}).headers["Location"] == asked
@@ -57,7 +57,7 @@ def test_later_one_proves_it_again_and_comes_back(page: str, owner: User, later:
     assert AuditEvent.objects.filter(tag="portal:account:proved-again").count() == 1
 
 
-def test_options_for_a_new_passkey_are_not_given_without_it(later: Client) -> None:
+def test_T37_options_for_a_new_passkey_are_not_given_without_it(later: Client) -> None:
     assert later.post(f"{NEW}/options").status_code == 302
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_code_proves_nothing(owner: User, later: Client) -> None:
     assert later.get(NEW).status_code == 302
 
 
-def test_a_code_that_signed_in_does_not_prove_again(owner: User, later: Client) -> None:
+def test_T37_a_code_that_signed_in_does_not_prove_again(owner: User, later: Client) -> None:
     code = code_now(app_of(owner))
     later.post(CONFIRM, {"code": code})
     other = signed_in(owner)

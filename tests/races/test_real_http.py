@@ -55,7 +55,9 @@ def started(server: stack.Stack, shop: dict[str, Any]) -> tuple[Driver, str]:
     return browser, browser.await_code(shop["phone"], 0)
 
 
-def test_of_fifty_wrong_codes_five_are_judged(server: stack.Stack, shops: Iterator[dict[str, Any]]) -> None:
+def test_T10_of_fifty_wrong_codes_five_are_judged(
+    server: stack.Stack, shops: Iterator[dict[str, Any]]
+) -> None:
     shop = next(shops)
     browser, code = started(server, shop)
     answers = volley(browser, "code", 50, code=f"{(int(code) + 1) % 10**6:06}")
@@ -66,7 +68,9 @@ def test_of_fifty_wrong_codes_five_are_judged(server: stack.Stack, shops: Iterat
     assert all(answer.status_code == 200 for answer in answers)
 
 
-def test_of_fifty_right_codes_one_is_accepted(server: stack.Stack, shops: Iterator[dict[str, Any]]) -> None:
+def test_T10_of_fifty_right_codes_one_is_accepted(
+    server: stack.Stack, shops: Iterator[dict[str, Any]]
+) -> None:
     shop = next(shops)
     browser, code = started(server, shop)
     answers = volley(browser, "code", 50, code=code)
@@ -76,7 +80,7 @@ def test_of_fifty_right_codes_one_is_accepted(server: stack.Stack, shops: Iterat
     assert all(answer.status_code < 500 for answer in answers)
 
 
-def test_of_twenty_resends_one_text_is_sent(server: stack.Stack, shops: Iterator[dict[str, Any]]) -> None:
+def test_T14_of_twenty_resends_one_text_is_sent(server: stack.Stack, shops: Iterator[dict[str, Any]]) -> None:
     shop = next(shops)
     browser, code = started(server, shop)
     server.office("let_a_minute_pass")

@@ -177,7 +177,7 @@ def test_a_call_says_the_same_code_and_the_page_tells_of_the_call(clock: Any) ->
     assert visitor.recovery.proved_at is not None
 
 
-def test_a_stranger_who_asks_for_a_call_gets_none_and_sees_no_difference(clock: Any) -> None:
+def test_T01_a_stranger_who_asks_for_a_call_gets_none_and_sees_no_difference(clock: Any) -> None:
     visitor = waiting(known=False)
     clock.shift(20)
     answer = visitor.post("call")
@@ -222,7 +222,7 @@ def test_a_strangers_code_may_be_a_new_one_as_well(clock: Any) -> None:
     assert "Only the newest counts" in words(visitor.get("delivery"))
 
 
-def test_known_and_stranger_see_the_same_pages_and_cost_the_same_queries(clock: Any) -> None:
+def test_T01_known_and_stranger_see_the_same_pages_and_cost_the_same_queries(clock: Any) -> None:
     for number in range(20):
         earlier(number, State.DELIVERED)
     looks = []

@@ -122,7 +122,7 @@ def kind_of(sql: str) -> str:
 
 
 @pytest.mark.django_db
-def test_eight_classes_of_visitors_cannot_be_told_apart(settings: Any) -> None:
+def test_T01_eight_classes_of_visitors_cannot_be_told_apart(settings: Any) -> None:
     settings.REKEY_LIMITS = {"identify": "1000/hour", "code": "1000/hour"}
     settings.SMS_CONSOLE_FILE.parent.mkdir(exist_ok=True)
     settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN = "AC" + "0" * 32, "t"
@@ -148,7 +148,7 @@ def test_eight_classes_of_visitors_cannot_be_told_apart(settings: Any) -> None:
 
 
 @pytest.mark.django_db
-def test_the_texted_code_opens_the_door_for_the_known_only() -> None:
+def test_T01_the_texted_code_opens_the_door_for_the_known_only() -> None:
     shop()
     known, stranger = Visitor(), Visitor()
     known.identify()

@@ -105,7 +105,7 @@ def test_the_words_of_the_table_are_all_there_are() -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_set_of_proofs_at_every_door_against_every_reason(target: str) -> None:
+def test_T34_every_set_of_proofs_at_every_door_against_every_reason(target: str) -> None:
     rows = 0
     against = [(), *((block,) for block in BLOCKS), *itertools.combinations(BLOCKS, 2)]
     for proofs, door, blocks in itertools.product(every_set(), DOORS, against):
@@ -118,7 +118,7 @@ def test_every_set_of_proofs_at_every_door_against_every_reason(target: str) -> 
 
 @pytest.mark.parametrize("doubt", DOUBTS)
 @pytest.mark.parametrize("target", TARGETS)
-def test_every_set_of_proofs_at_every_door_while_it_is_doubted(target: str, doubt: str) -> None:
+def test_T34_every_set_of_proofs_at_every_door_while_it_is_doubted(target: str, doubt: str) -> None:
     for proofs, door in itertools.product(every_set(), DOORS):
         decision = ask(target, given(proofs, doubt), door)
         expected = as_written(target, proofs, door, (), doubt)

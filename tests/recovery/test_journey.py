@@ -143,7 +143,7 @@ def test_two_different_passwords_are_an_error(visitor: Visitor) -> None:
     assert PASSWORD not in visitor.get("password").content.decode()
 
 
-def test_an_old_tab_cannot_speak_about_another_operator(visitor: Visitor) -> None:
+def test_T33_an_old_tab_cannot_speak_about_another_operator(visitor: Visitor) -> None:
     visitor.prove()
     visitor.choose("03")
     old = steps.subject_mark(visitor.recovery)
@@ -163,7 +163,7 @@ def test_without_a_cookie_there_are_no_steps(till: PairedTill, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", [step for step in STEPS if step != "code"])
-def test_no_step_can_be_reached_before_the_code(visitor: Visitor, name: str) -> None:
+def test_T33_no_step_can_be_reached_before_the_code(visitor: Visitor, name: str) -> None:
     visitor.identify()
     visitor.worker()
     assert visitor.get(name).url == "/code"
@@ -173,7 +173,7 @@ def test_no_step_can_be_reached_before_the_code(visitor: Visitor, name: str) -> 
     "path",
     ["/terminal", "/operator", "/operator/remembered", "/password", "/password/choose", "/status/again"],
 )
-def test_no_step_can_be_posted_before_the_code(visitor: Visitor, till: PairedTill, path: str) -> None:
+def test_T33_no_step_can_be_posted_before_the_code(visitor: Visitor, till: PairedTill, path: str) -> None:
     visitor.identify()
     visitor.worker()
     before = Recovery.objects.values().get()
@@ -185,12 +185,12 @@ def test_no_step_can_be_posted_before_the_code(visitor: Visitor, till: PairedTil
     assert not Command.objects.exists()
 
 
-def test_another_browser_sees_nothing_of_it(visitor: Visitor) -> None:
+def test_T33_another_browser_sees_nothing_of_it(visitor: Visitor) -> None:
     visitor.prove()
     assert Visitor(Client()).get("operator").status_code == 410
 
 
-def test_the_cookie_from_before_the_proof_is_worth_nothing_after_it(visitor: Visitor) -> None:
+def test_T33_the_cookie_from_before_the_proof_is_worth_nothing_after_it(visitor: Visitor) -> None:
     visitor.identify()
     planted = Client()
     name = settings.RECOVERY_COOKIE_NAME
@@ -240,7 +240,7 @@ def test_after_half_an_hour_the_step_is_over(visitor: Visitor) -> None:
     assert Recovery.objects.get().state == State.ABANDONED
 
 
-def test_a_code_dies_when_the_phone_of_the_shop_changes(visitor: Visitor, till: PairedTill) -> None:
+def test_T13_a_code_dies_when_the_phone_of_the_shop_changes(visitor: Visitor, till: PairedTill) -> None:
     visitor.identify()
     visitor.worker()
     merchant = till.terminal.store.merchant
@@ -321,7 +321,7 @@ def test_an_eleventh_start_from_one_address_waits(visitor: Visitor) -> None:
     assert answers == [302] * 10 + [429]
 
 
-def test_repeated_fields_are_refused(visitor: Visitor) -> None:
+def test_T35_repeated_fields_are_refused(visitor: Visitor) -> None:
     answer = visitor.client.post("/", {"shop": [SHOP, SHOP], "phone": "13800002046"})
     assert answer.status_code == 200
     assert not Recovery.objects.exists()

@@ -305,7 +305,7 @@ class TestNothingIsTold:
             note(lambda: visitor.post("code", code=visitor.wrong_code))
         return seen
 
-    def test_a_code_that_does_not_exist_looks_like_one_that_does(self, till: PairedTill) -> None:
+    def test_T03_a_code_that_does_not_exist_looks_like_one_that_does(self, till: PairedTill) -> None:
         start = timezone.now().replace(minute=10, second=0, microsecond=0)
         with time_machine.travel(start, tick=False):
             roads = {}

@@ -67,7 +67,7 @@ def test_one_form_sent_fifty_times_is_one_recovery_and_one_text(visitor: Visitor
     assert texts_to() == 1
 
 
-def test_fifty_wrong_codes_are_five_guesses(visitor: Visitor) -> None:
+def test_T10_fifty_wrong_codes_are_five_guesses(visitor: Visitor) -> None:
     visitor.identify()
     visitor.worker()
     wrong, right = visitor.wrong_code, visitor.code
@@ -77,7 +77,7 @@ def test_fifty_wrong_codes_are_five_guesses(visitor: Visitor) -> None:
     assert visitor.recovery.state == Recovery.State.PROVING
 
 
-def test_the_right_code_fifty_times_is_accepted_once(visitor: Visitor) -> None:
+def test_T10_the_right_code_fifty_times_is_accepted_once(visitor: Visitor) -> None:
     visitor.identify()
     visitor.worker()
     code = visitor.code
@@ -88,7 +88,7 @@ def test_the_right_code_fifty_times_is_accepted_once(visitor: Visitor) -> None:
     assert Recovery.objects.get().state == Recovery.State.PROVED
 
 
-def test_twenty_resends_are_one_text(visitor: Visitor) -> None:
+def test_T14_twenty_resends_are_one_text(visitor: Visitor) -> None:
     visitor.identify()
     visitor.worker()
     Challenge.objects.update(last_sent_at=timezone.now() - COOL_DOWN)

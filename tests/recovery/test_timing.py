@@ -93,7 +93,7 @@ def identify(client: Client, shop: str) -> None:
     client.cookies.clear()
 
 
-def test_identify_takes_as_long_for_the_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_T02_identify_takes_as_long_for_the_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     known, unknown = partial(identify, Client(), SHOP), partial(identify, Client(), UNKNOWN)
     figures = fair(known, unknown)
     print(f"\nidentify: AUC {figures}")
@@ -112,7 +112,7 @@ def test_identify_takes_as_long_for_the_unknown(monkeypatch: pytest.MonkeyPatch)
     assert control >= 0.9
 
 
-def test_a_wrong_code_takes_as_long_for_the_unknown() -> None:
+def test_T02_a_wrong_code_takes_as_long_for_the_unknown() -> None:
     acts = []
     for shop in (SHOP, UNKNOWN):
         visitor = Visitor()

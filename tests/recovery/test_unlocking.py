@@ -159,7 +159,7 @@ class TestWhatIsRefused:
         assert 'href="/offline"' not in words(chosen.get("password"))
 
     @pytest.mark.parametrize("number", ["00", "99"])
-    def test_the_gates_are_those_of_any_reset(self, chosen: Visitor, number: str) -> None:
+    def test_T34_the_gates_are_those_of_any_reset(self, chosen: Visitor, number: str) -> None:
         Recovery.objects.update(operator_number=number)
         self.refused(chosen, ocra.make_question(1))
 
