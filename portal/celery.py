@@ -54,6 +54,7 @@ QUEUES = ("sms", "commands", "housekeeping")
 ROUTES = {
     "portal.tasks.send_message": {"queue": "sms"},
     "recovery.tasks.resolve": {"queue": "sms"},
+    "recovery.tasks.look_into": {"queue": "sms"},
     "terminals.tasks.deliver": {"queue": "commands"},
 }
 # A sweep that could not start before the next one is due has nothing left to do.

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
-from portal import challenges, texting
+from portal import challenges, quoted, texting
 from portal.addresses import MOST, alive, digest_of
 from portal.audit import Tag, record
 from portal.challenges import Outcome
@@ -244,7 +244,11 @@ def _tell_of(change: AddressChange) -> None:
         subject=change.number,
         what=change.what,
     )
-    facts = {"number": change.number}
+    # The number itself is put in by the worker that sends, and stands in no row.
+    facts = {"quote": change.pk}
+    AddressChange.objects.filter(pk=change.pk).update(
+        veto_digest=quoted.digest_of(quoted.number_of(change.pk))
+    )
     if change.what == What.REGISTERED:
         facts["tail"] = change.new[-4:]
     template = TOLD[What(change.what)]

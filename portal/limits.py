@@ -57,6 +57,7 @@ GUARDS = {
     "test-messages-per-staff": "10/day",
     "alarms-per-kind": "1/day",
     "puzzle-answers": "1/day",
+    "veto-misses-overall": "10000/day",
 }
 # Counted day by day and summed over their length, so that no border between windows helps.
 SLIDING = frozenset({"wrong-codes-per-phone"})
@@ -69,6 +70,8 @@ SHIELDS = {
     "code": "60/hour",
     "sign-in": "30/hour",
     "support": "5/hour",
+    "veto": "20/hour",
+    "not-me": "10/hour",
     "pairing": "20/hour",
 }
 

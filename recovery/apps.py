@@ -13,7 +13,8 @@ class RecoveryConfig(AppConfig):
     verbose_name = _("Recovery and support")
 
     def ready(self) -> None:
-        """Listen for commands that end, for alerts, and for changes that ask whether they may begin."""
+        """Listen for commands that end, for alerts, and for changes of addresses."""
         import_module("recovery.closing")
         import_module("recovery.alarms")
         import_module("recovery.underway")
+        import_module("recovery.vetoes")

@@ -49,6 +49,7 @@ def close(command: Command, hotline: str) -> bool:
             facts = {
                 "operator": command.operator_number,
                 "terminal": command.terminal.number,
+                "number": recovery.number,
                 "hotline": hotline,
             }
             template = "choosing" if command.is_choice else "applied"

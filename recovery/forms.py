@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portal import paper
 from portal.forms import CodeForm, PhoneField, PlainForm
+from portal.people.forms import LONGEST_MAIL, NumberField, ToField
 from recovery.binding import new_token
 from recovery.identity import normalise_identifier
 from recovery.passwords import PasswordRules
@@ -52,6 +53,21 @@ class IdentifyForm(PlainForm):
     def clean_shop(self) -> str:
         """The number in its one written form."""
         return normalise_identifier(self.cleaned_data["shop"])
+
+
+class ObjectionForm(PlainForm):
+    """Which notice, and where it came to."""
+
+    number = NumberField(
+        label=_("Number from the message or the receipt"),
+        help_text=_("8 letters and digits, such as R7F3-K229. Capitals and hyphens do not matter."),
+        max_length=40,
+    )
+    to = ToField(
+        label=_("Where the message came to"),
+        help_text=_("Your mobile number or e-mail address. A code goes there, if the shop has it on file."),
+        max_length=LONGEST_MAIL,
+    )
 
 
 class UserCodeForm(PlainForm):

@@ -9,12 +9,11 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.codes import NUMBER_ALPHABET
 from portal.fields import EncryptedTextField
-from portal.models import new_public_id
-from portal.secrets import mask_phone
+from portal.models import Address, new_public_id
+from portal.secrets import mask_email, mask_phone
 from terminals.protocol import new_id
-
-NUMBER_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
 
 
 def new_recovery_id() -> str:
@@ -76,7 +75,9 @@ class Recovery(models.Model):
     # Of the long-lived cookie, together with the phone that was typed; most browsers have none.
     known_digest = models.CharField(max_length=64, blank=True, default="", editable=False)
     identifier = models.CharField(_("what was typed"), max_length=32, editable=False)
+    # Where the first code goes: one of the two; neither where the first proof was a passkey or an app.
     phone = EncryptedTextField(editable=False)
+    email = EncryptedTextField(blank=True, default="", editable=False)
     locale = models.CharField(max_length=10, default="zh-hans", editable=False)
     address_block = models.CharField(max_length=64, blank=True, default="", editable=False)
     signed_in_user = models.ForeignKey(
@@ -180,6 +181,50 @@ class GatePolicy(models.Model):
 
     def __str__(self) -> str:
         return str(self.merchant or _("all shops"))
+
+
+class Objection(models.Model):
+    """Somebody says that what a notice told of was not them: first the code, then everything is stopped.
+
+    Until the worker has looked, `merchant` is empty for everybody; for strangers it stays empty, and what
+    they see is the same (design D8).
+    """
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
+    number = models.CharField(_("number"), max_length=9, editable=False)
+    kind = models.CharField(max_length=8, choices=Address.Kind.choices, editable=False)
+    to = EncryptedTextField(editable=False)
+    locale = models.CharField(max_length=10, default="zh-hans", editable=False)
+    address_block = models.CharField(max_length=64, blank=True, default="", editable=False)
+    challenge = models.OneToOneField(
+        "portal.Challenge", on_delete=models.PROTECT, related_name="+", editable=False
+    )
+    merchant = models.ForeignKey(
+        "portal.Merchant", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    # What the number names: a recovery, or a change of an address.
+    recovery = models.ForeignKey(
+        Recovery, null=True, blank=True, on_delete=models.PROTECT, related_name="objections"
+    )
+    change = models.ForeignKey(
+        "portal.AddressChange", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True, editable=False)
+    resolved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    proved_at = models.DateTimeField(_("proved"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("objection")
+        verbose_name_plural = _("objections")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def masked(self) -> str:
+        """Where the code goes, as it was typed, with its middle hidden."""
+        return mask_email(self.to) if self.kind == Address.Kind.EMAIL else mask_phone(self.to)
 
 
 class Ticket(models.Model):

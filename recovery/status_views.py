@@ -15,7 +15,7 @@ from recovery import access, flow, unlocking
 from recovery.access import at
 from recovery.authority import operator_of
 from recovery.models import Recovery
-from recovery.not_me import disown
+from recovery.not_me import disown, frozen_until
 from recovery.pages import page, page_methods
 from recovery.status import status_of
 
@@ -35,6 +35,7 @@ def status_context(recovery: Recovery) -> dict[str, Any]:
         "status": status_of(recovery, now),
         "can_unlock": unlocking.may_unlock(recovery, now),
         "tail": recovery.phone[-4:],
+        "frozen_until": frozen_until(recovery.merchant),
     }
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from portal.celery import nudge
-from recovery import endings, flow
+from recovery import endings, flow, objecting
 from terminals import requests
 
 
@@ -19,11 +19,19 @@ def resolve(recovery_id: str) -> None:
 
 
 @shared_task
+def look_into(objection_id: str) -> None:
+    """Look at somebody's “this wasn't me”: whom it is about, and where its code goes."""
+    objecting.look_into(objection_id)
+
+
+@shared_task
 def sweep() -> None:
     """Offer again what a lost nudge left lying, end what is over, and note endings nobody noticed."""
     now = timezone.now()
     for recovery_id in flow.waiting_for_worker(now):
         nudge("recovery.tasks.resolve", recovery_id)
+    for objection_id in objecting.waiting_for_worker(now):
+        nudge("recovery.tasks.look_into", objection_id)
     endings.give_up_expired(now)
     requests.expire_due(now)
     for command in endings.unnoticed_endings():

@@ -13,7 +13,7 @@ from django.utils.translation import override
 
 from portal.audit import Tag, record
 from portal.limits import take
-from portal.models import AuditEvent, User, phone_digest
+from portal.models import AuditEvent, Merchant, User, phone_digest
 from recovery.models import Recovery, Ticket, TicketEntry
 from terminals.models import Terminal
 
@@ -85,13 +85,19 @@ def open_about_terminal(terminal: Terminal, step: str, subject: str, text: str) 
 
     It does not count among the cases that this phone may open.
     """
-    merchant = terminal.store.merchant
+    return open_about_shop(terminal.store.merchant, step, subject, text, actor=terminal.pk)
+
+
+def open_about_shop(
+    merchant: Merchant, step: str, subject: str, text: str, *, actor: str = "system"
+) -> Ticket:
+    """The same for what concerns a shop and none of its terminals."""
     with transaction.atomic():
         ticket = Ticket.objects.create(
             step=step, subject=subject[:120], merchant=merchant, phone=merchant.phone
         )
         ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=text)
-        record(Tag.TICKET_OPENED, actor=terminal.pk, merchant=merchant, subject=ticket.number, step=step)
+        record(Tag.TICKET_OPENED, actor=actor, merchant=merchant, subject=ticket.number, step=step)
     return ticket
 
 

@@ -57,7 +57,12 @@ def unlock(recovery: Recovery, question: str, hotline: str) -> str:
         )
         _withdraw_older(terminal, recovery.operator_number, actor)
         answer = offline.answer(challenge, requested_by=actor, recovery_ref=recovery.id)
-        facts = {"operator": recovery.operator_number, "terminal": terminal.number, "hotline": hotline}
+        facts = {
+            "operator": recovery.operator_number,
+            "terminal": terminal.number,
+            "number": recovery.number,
+            "hotline": hotline,
+        }
         queue_message("unlocking", recovery.phone, recovery.locale, facts=facts)
     return answer
 

@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 
 from recovery import (
     code_views,
+    objection_views,
     offline_views,
     owner_views,
     presence_views,
@@ -75,6 +76,8 @@ urlpatterns = [
     path("status/not-me", status_views.not_me, name="not_me"),
     path("status/again", status_views.again, name="again"),
     path("expired", views.expired, name="expired"),
+    path("not-me", objection_views.number, name="not_me_number"),
+    path("not-me/code", objection_views.code, name="not_me_code"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),
     path(

@@ -23,6 +23,7 @@ from portal.messaging.carriers import choose, gateway, route
 from portal.messaging.gateways import Action, GatewayError, Parcel, error_for
 from portal.messaging.templates import render, speak, subject_of, write_mail
 from portal.models import Challenge, Channel, Message, phone_digest
+from portal.quoted import number_of
 from portal.secrets import pepper
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,8 @@ def queue_message(
     """Store a message and, once the transaction commits, ask a worker to send it.
 
     `to` is an E.164 number, or for the channel e-mail an address; every template can be mailed, a call only
-    carries codes. `facts` are the template's values; they are stored as they are, so no names and no secrets.
+    carries codes. `facts` are the template's values; they are stored as they are, so no names and no secrets;
+    `quote` is the id of a change whose number the text holds.
     `gateway` names who is to carry a test.
     """
     message = Message.objects.create(
@@ -187,8 +189,10 @@ def phone_subject(phone: str) -> str:
 
 
 def parcel_of(message: Message) -> Parcel:
-    """What to hand over. The code is derived here, in the worker, and nowhere kept."""
+    """What to hand over. Codes and numbers are derived here, in the worker, and nowhere kept."""
     values = {name: str(value) for name, value in message.facts.items()}
+    if change := values.pop("quote", ""):
+        values["number"] = number_of(change)
     if message.challenge is not None:
         values["code"] = derive_code(pepper(), message.challenge.seed, message.challenge.purpose)
     return Parcel(
@@ -208,6 +212,9 @@ def _words(message: Message, values: dict[str, str]) -> str:
         return speak(message.locale, values["code"])
     if message.channel == Channel.EMAIL:
         told = {name: value for name, value in values.items() if name != "hotline"}
+        if "quote" in message.facts:
+            # Behind the hash it stays in the browser: no server, proxy or log sees it.
+            told["undo"] = f"{settings.REKEY_ORIGIN}{reverse('portal:veto')}#{values['number']}"
         return write_mail(message.template, message.locale, settings.REKEY_HOTLINE, **told)
     return render(message.template, message.locale, **values)
 

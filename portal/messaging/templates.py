@@ -36,16 +36,16 @@ TEXTS = {
         "en": "This is a test message. You need not do or answer anything.",
     },
     "choosing": {
-        "zh-hans": "终端 {terminal} 正请操作员 {operator} 设新密码。不是您要的？打 {hotline}",
-        "en": "Till {terminal}: operator {operator} sets a password. Not you? {hotline}",
+        "zh-hans": "{terminal} 正请 {operator} 设密码。不是您？网页点“不是我”填 {number}，或打 {hotline}",
+        "en": "{terminal}: {operator} sets a password. Not you? {number} or {hotline}",
     },
     "unlocking": {
-        "zh-hans": "终端 {terminal} 操作员 {operator} 的离线解锁码已给出。不是您要的？打 {hotline}",
-        "en": "Till {terminal}: unlock code shown for {operator}. Not you? {hotline}",
+        "zh-hans": "{terminal} 的 {operator} 已离线解锁。不是您？网页点“不是我”填 {number}，或打 {hotline}",
+        "en": "{terminal}: unlocked for {operator}. Not you? {number} or {hotline}",
     },
     "applied": {
-        "zh-hans": "终端 {terminal} 操作员 {operator} 的密码已更换。不是您要的？打 {hotline}",
-        "en": "Password changed: operator {operator}, till {terminal}. Not you? {hotline}",
+        "zh-hans": "{terminal} 操作员 {operator} 密码已换。不是您？网页点“不是我”填 {number}，或打 {hotline}",
+        "en": "{terminal}: {operator} has a new password. Not you? {number} or {hotline}",
     },
     "way-code": {
         "zh-hans": "验证码 {code}，10 分钟内有效，用来登记联系方式。谁问都别说，客服也不会问。",
@@ -64,16 +64,16 @@ TEXTS = {
         "en": "Registered as a shop's contact, full in 72 h. Wrong? {hotline}",
     },
     "phone-changed": {
-        "zh-hans": "注册手机已换成尾号 {tail}。不是您？打 {hotline} 报 {number}",
-        "en": "Shop phone now ends {tail}. Not you? {hotline}, quote {number}",
+        "zh-hans": "注册手机已换成尾号 {tail}。不是您？网页点“不是我”填 {number}，或打 {hotline}",
+        "en": "Shop phone ends {tail}. Not you? {number} online or {hotline}",
     },
     "way-added": {
-        "zh-hans": "您的店新增了一个联系方式。不是您？打 {hotline} 报 {number}",
-        "en": "Your shop has a new contact. Not you? {hotline}, quote {number}",
+        "zh-hans": "您的店新增了一个联系方式。不是您？网页点“不是我”填 {number}，或打 {hotline}",
+        "en": "New contact at your shop. Not you? {number} online or {hotline}",
     },
     "way-changed": {
-        "zh-hans": "您的店换了一个联系方式。不是您？打 {hotline} 报 {number}",
-        "en": "A contact of your shop changed. Not you? {hotline}, say {number}",
+        "zh-hans": "您的店换了一个联系方式。不是您？网页点“不是我”填 {number}，或打 {hotline}",
+        "en": "Shop contact changed. Not you? {number} online or {hotline}",
     },
     "way-removed": {
         "zh-hans": "您的店删掉了一个联系方式。不是您？打 {hotline}",
@@ -90,6 +90,10 @@ TEXTS = {
     "paper-used": {
         "zh-hans": "刚用掉一个纸上恢复码，还剩 {left} 个。不是您？打 {hotline}",
         "en": "A paper recovery code was used; {left} left. Not you? {hotline}",
+    },
+    "confirm-due": {
+        "zh-hans": "该确认联系方式了：登录 Rekey，看“怎样证明是您”。要用时才不会打不通。{hotline}",
+        "en": "Please sign in to Rekey and confirm your contacts. {hotline}",
     },
 }
 
@@ -124,6 +128,15 @@ CLOSING = {
     "en": "Sent by a machine, without any link; replies are not read. Not you? Call {hotline}",
 }
 
+UNDO = {
+    "zh-hans": "不是您？打开这一页，点一下就撤销，72 小时内有效：\n{undo}",
+    "en": "Not you? One tap on this page undoes it, within 72 hours:\n{undo}",
+}
+CLOSING_WITH = {
+    "zh-hans": "这封信由系统发出，不能回复。那一页不问密码，也不问验证码。有疑问打 {hotline}",
+    "en": "Sent by a machine; replies are not read. That page asks for no code. Doubts? {hotline}",
+}
+
 
 def subject_of(template: str, locale: str) -> str:
     """The subject of a mail; every template has one."""
@@ -131,7 +144,13 @@ def subject_of(template: str, locale: str) -> str:
     return subjects.get(locale, subjects["en"])
 
 
-def write_mail(template: str, locale: str, hotline: str, **values: Any) -> str:
-    """The body of a mail: the words of the text, and how to tell that it is from us."""
-    closing = CLOSING.get(locale, CLOSING["en"]).format(hotline=hotline)
-    return f"{render(template, locale, hotline=hotline, **values)}\n\n{closing}\n"
+def write_mail(template: str, locale: str, hotline: str, *, undo: str = "", **values: Any) -> str:
+    """The body of a mail: the words of the text, and how to tell that it is from us.
+
+    `undo` is the address of the page that stops what the mail tells of.
+    """
+    known = locale if locale in CLOSING else "en"
+    words = [render(template, locale, hotline=hotline, **values)]
+    words += [UNDO[known].format(undo=undo)] if undo else []
+    words.append((CLOSING_WITH if undo else CLOSING)[known].format(hotline=hotline))
+    return "\n\n".join(words) + "\n"

@@ -56,6 +56,8 @@ class Merchant(models.Model):
     phone_held_until = models.DateTimeField(_("phone held until"), null=True, blank=True, editable=False)
     # Somebody said "this wasn't me": until then nobody resets anything.
     frozen_until = models.DateTimeField(_("frozen until"), null=True, blank=True, editable=False)
+    # When its owner was last reminded to confirm how the shop is reached.
+    reminded_at = models.DateTimeField(null=True, blank=True, editable=False)
     status = models.CharField(_("status"), max_length=12, choices=Status.choices, default=Status.ACTIVE)
     created_at = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

@@ -8,16 +8,14 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portal.codes import NUMBER_ALPHABET
 from portal.fields import EncryptedTextField
 from portal.models.merchants import Merchant, new_public_id
 from portal.secrets import mask_email, mask_phone
 
-# As on receipts: letters and digits that cannot be taken for each other on the phone.
-NUMBER_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ23456789"
-
 
 def new_change_number() -> str:
-    """A number to quote, such as C7F3-K229; it names a change and proves nothing."""
+    """A number for a change, such as C7F3-K229, by which owner and support speak of it; it proves nothing."""
     text = "C" + "".join(secrets.choice(NUMBER_ALPHABET) for _ in range(7))
     return f"{text[:4]}-{text[4:]}"
 
@@ -102,7 +100,7 @@ class AddressChange(models.Model):
     """An address that is to be named, replaced or confirmed: a code to it first, then 72 h to stop it.
 
     `proving`: the code is awaited, ten minutes. `standing`: in force, and can be stopped by whoever has the
-    number and the old address. Both end by themselves at `ends_at`.
+    number that was sent to the old address. Both end by themselves at `ends_at`.
     """
 
     class What(models.TextChoices):
@@ -120,10 +118,11 @@ class AddressChange(models.Model):
         EXPIRED = "expired", _("expired")
 
     id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
-    # What the notices name, to be quoted by whoever wants it stopped; it opens nothing.
     number = models.CharField(
         _("number"), max_length=9, unique=True, default=new_change_number, editable=False
     )
+    # Of the number that stops it (`portal.quoted`), which only the notices about it hold.
+    veto_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
     merchant = models.ForeignKey(
         Merchant, on_delete=models.PROTECT, related_name="address_changes", verbose_name=_("merchant")
     )

@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from portal.codes import read_number
 from portal.forms import PhoneField, PlainForm
 from portal.models import Address
 
@@ -55,6 +56,27 @@ WRONG_KIND = {
     Address.Kind.PHONE: _("Type a mobile number here."),
     Address.Kind.EMAIL: _("Type an e-mail address here."),
 }
+
+
+class NumberField(forms.CharField):
+    """A number that a notice told; cleans to its one written form."""
+
+    def clean(self, value: Any) -> str:
+        """Such as C7F3-K229. Raises ValidationError."""
+        number = read_number(super().clean(value))
+        if number is None:
+            raise ValidationError(_("The number has 8 letters and digits, such as C7F3-K229."), code="shape")
+        return number
+
+
+class VetoForm(PlainForm):
+    """The number from the notice about a change."""
+
+    number = NumberField(
+        label=_("Number from the message"),
+        help_text=_("8 letters and digits, such as C7F3-K229. Capitals and hyphens do not matter."),
+        max_length=40,
+    )
 
 
 class NewAddressForm(ToForm):

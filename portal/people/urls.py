@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from portal.people import address_views, paper_views, views
+from portal.people import address_views, paper_views, veto_views, views
 
 urlpatterns = [
+    path("veto", veto_views.veto, name="veto"),
     path("proofs", views.proofs, name="proofs"),
     path("proofs/paper", paper_views.paper, name="paper"),
     path("proofs/new", address_views.new, name="address_new"),

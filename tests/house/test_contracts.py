@@ -27,7 +27,7 @@ DOORS = re.compile(
 )
 MODELS = re.compile(r".*\.models(\..*)?")
 # What models stand on.
-GROUND = {"portal.fields", "portal.secrets", "terminals.protocol"}
+GROUND = {"portal.codes", "portal.fields", "portal.secrets", "terminals.protocol"}
 
 
 def is_door(module: str) -> bool:

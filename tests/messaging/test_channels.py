@@ -251,9 +251,9 @@ def body_of(mail: str) -> str:
 
 
 def test_a_notice_can_be_mailed_as_it_is_texted(smtp: SmtpStandIn) -> None:
-    facts = {"terminal": "A0012345", "operator": "03", "hotline": "400-000-0000"}
+    facts = {"terminal": "A0012345", "operator": "03", "number": "R7F3-K229"}
     deliver(queue_message("applied", MAILBOX, "en", channel=Channel.EMAIL, facts=facts).id)
-    assert "Password changed: operator 03, till A0012345." in smtp.mails[0]
+    assert "A0012345: 03 has a new password. Not you? R7F3-K229" in smtp.mails[0]
     assert Message.objects.get().cost_milli == 0
 
 

@@ -187,7 +187,7 @@ def test_a_late_report_about_the_first_says_nothing_of_the_second(field: Field) 
 
 def test_a_notice_is_taken_over_too(field: Field) -> None:
     field.refusals["aliyun"] = ["unregistered"]
-    facts = {"terminal": "A0012345", "operator": "03", "hotline": "400"}
+    facts = {"terminal": "A0012345", "operator": "03", "number": "R7F3-K229", "hotline": "400"}
     message = queue_message("applied", PHONE, "en", facts=facts)
     deliver(message.id)
     deliver(message.id)

@@ -154,7 +154,7 @@ def test_old_new_and_all_others_are_told_of_a_new_phone(owner: User) -> None:
     change = done(owner, What.REGISTERED)
     assert told() == [("phone-changed", OLD), ("phone-changed", MAIL), ("way-registered", NEW)]
     facts = Message.objects.filter(template="phone-changed")[0].facts
-    assert (facts["tail"], facts["number"]) == ("3057", change.number)
+    assert (facts["tail"], facts["quote"]) == ("3057", change.pk)
 
 
 def test_a_new_phone_is_held_and_takes_its_place_at_sign_in(owner: User) -> None:

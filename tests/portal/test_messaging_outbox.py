@@ -233,7 +233,8 @@ def test_a_code_already_used_is_not_sent(fake: Callable[..., FakeGateway]) -> No
 
 
 def test_a_notice_may_be_an_hour_late(fake: Callable[..., FakeGateway]) -> None:
-    carrier, facts = fake(), {"terminal": "A0012345", "operator": "03", "number": "R7F3-K229", "hotline": "400"}
+    carrier = fake()
+    facts = {"terminal": "A0012345", "operator": "03", "number": "R7F3-K229", "hotline": "400"}
     with time_machine.travel(NOON, tick=False) as clock:
         early, late = (queue_message("applied", PHONE, "en", facts=facts) for _ in range(2))
         clock.shift(3599)
@@ -241,7 +242,7 @@ def test_a_notice_may_be_an_hour_late(fake: Callable[..., FakeGateway]) -> None:
         clock.shift(2)
         assert not deliver(late.id)
     assert [text for _, text, _ in carrier.sent] == [
-        "Password changed: operator 03, till A0012345. Not you? 400-000-0000"
+        "A0012345: 03 has a new password. Not you? R7F3-K229 or 400"
     ]
 
 
@@ -311,7 +312,7 @@ def test_a_text_without_its_value_is_an_error_and_not_a_text() -> None:
 def test_a_notice_of_a_lost_worker_is_sent_once_more(fake: Callable[..., FakeGateway]) -> None:
     carrier = fake()
     with time_machine.travel(NOON, tick=False) as clock:
-        facts = {"operator": "03", "terminal": "A0012345", "hotline": "400"}
+        facts = {"operator": "03", "terminal": "A0012345", "number": "R7F3-K229", "hotline": "400"}
         message = queue_message("applied", PHONE, "en", facts=facts)
         Message.objects.update(state=State.SENDING, tries=1, claimed_at=timezone.now())
         clock.shift(41)

@@ -44,7 +44,7 @@ def carrier(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 def queued(phone: str = AT_HOME, template: str = "applied", *, known: bool = False) -> Message:
-    facts = {"terminal": "A1", "operator": "03", "hotline": "400", "code": "1"}
+    facts = {"terminal": "A1", "operator": "03", "number": "R7F3-K229", "hotline": "400", "code": "1"}
     return queue_message(template, phone, "en", facts=facts, known_source=known)
 
 
