@@ -3,6 +3,7 @@
 from django.urls import path
 
 from portal import account_views, passkey_views, report_views, views
+from portal.entry import urls as entry
 from portal.people import urls as people
 
 app_name = "portal"
@@ -33,4 +34,5 @@ urlpatterns = [
     path("sms/callback/<str:callback_key>", views.sms_callback, name="sms_callback"),
     path("sms/reports/aliyun", report_views.aliyun_reports, name="aliyun_reports"),
     *people.urlpatterns,
+    *entry.urlpatterns,
 ]

@@ -114,6 +114,14 @@ def check_password(request: HttpRequest, door: Door, username: str, password: st
 
     Raises WrongPassword, TooMany when a limit is used up (before anything is looked up) and TooBusy.
     """
+    device = factor_behind(request, door, username, password)
+    if isinstance(device, SMSDevice):
+        device.generate_challenge()
+    _remember(request, door, device, next)
+
+
+def factor_behind(request: HttpRequest, door: Door, username: str, password: str) -> Factor:
+    """The second factor of whoever knows this password; nothing moves but the limits. Raises the same."""
     account = username.strip().casefold()
     block = address_block(client_address(request))
     spend("password-per-account-and-address", f"{account} {block}")
@@ -125,9 +133,7 @@ def check_password(request: HttpRequest, door: Door, username: str, password: st
         subject = "account:" + keyed_digest("account", account)[:32]
         record(Tag.SIGN_IN_REFUSED, actor="anonymous", subject=subject, door=door.name, step="password")
         raise WrongPassword
-    if isinstance(device, SMSDevice):
-        device.generate_challenge()
-    _remember(request, door, device, next)
+    return device
 
 
 def device_of(user: User) -> Factor | None:
@@ -178,11 +184,12 @@ def check_code(request: HttpRequest, door: Door, waiting: Pending, text: str) ->
         record(Tag.SIGN_IN_REFUSED, actor=actor, merchant=waiting.user.merchant, **facts)
         return outcome
     del request.session[KEY]
-    _let_in(request, door, waiting.device)
+    let_in(request, door, waiting.device)
     return outcome
 
 
-def _let_in(request: HttpRequest, door: Door, device: Factor) -> None:
+def let_in(request: HttpRequest, door: Door, device: Factor) -> None:
+    """Sign in the person whose device has just proved it, in a session of its own key."""
     user = device.user
     # Django-otp's receiver of the login signal notes the device in the session.
     user.otp_device = device
@@ -198,7 +205,7 @@ def check_passkey(request: HttpRequest, door: Door, subject: str, response: str)
         return False
     if request.user.is_authenticated:
         request.session.flush()
-    _let_in(request, door, passkey)
+    let_in(request, door, passkey)
     return True
 
 

@@ -10,12 +10,15 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from portal.models import Address, Merchant
+from portal.messaging import carriers
+from portal.models import Address, Channel, Merchant
 from portal.notices import tell, tell_shop
 from portal.secrets import keyed_digest
 
 WANTED = 2  # an owner should have named at least so many
 MOST = 8
+# In China a number that was given back may be somebody else's after 90 days.
+CONFIRMED_FOR = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,24 @@ def ways(merchant: Merchant) -> list[Way]:
 def alive(merchant: Merchant) -> QuerySet[Address]:
     """The rows that are in force."""
     return Address.objects.filter(merchant=merchant, retired_at__isnull=True)
+
+
+def usable(merchant: Merchant, holder: str) -> list[Way]:
+    """The owner's mailboxes, or the contacts who are somebody else, as far as they can be written to.
+
+    A phone that nobody has confirmed for long may be a stranger's by now and is left out.
+    """
+    kinds = {Address.Kind.EMAIL} if carriers.is_offered(Channel.EMAIL) else set()
+    if holder == Address.Holder.CONTACT:
+        kinds.add(Address.Kind.PHONE)
+    mine = [way for way in ways(merchant) if way.holder == holder and way.kind in kinds]
+    fresh = [way for way in mine if way.kind == Address.Kind.EMAIL or way.confirmed]
+    return [way for way in fresh if way.to != merchant.phone]
+
+
+def is_stale(merchant: Merchant, now: datetime) -> bool:
+    """Whether nobody has confirmed the registered phone for so long that it may be a stranger's by now."""
+    return (merchant.phone_confirmed_at or merchant.created_at) <= now - CONFIRMED_FOR
 
 
 def _way(address: Address, now: datetime) -> Way:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from portal import carrier_views, changes
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
+from portal.entry.admin import InvitesPeople
 from portal.forms import PhoneField
 from portal.kept import Kept, ReadOnly
 from portal.messaging.gateways import words_for
@@ -76,7 +77,7 @@ class StoreInline(Kept, admin.TabularInline):  # type: ignore[type-arg]
 
 
 @admin.register(Merchant)
-class MerchantAdmin(MaskedPhone, Kept, admin.ModelAdmin):  # type: ignore[type-arg]
+class MerchantAdmin(MaskedPhone, Kept, InvitesPeople):
     """Merchants, found by number, name or the exact phone."""
 
     form = NewPhoneForm

@@ -19,6 +19,13 @@ class Tag(models.TextChoices):
     BROWSER_NEW = "portal:account:new-browser"
     BROWSER_FORGOTTEN = "portal:account:browser-forgotten"
     PROVED_AGAIN = "portal:account:proved-again"
+    INVITED = "portal:invitation:made"
+    INVITATION_WITHDRAWN = "portal:invitation:withdrawn"
+    JOINED = "portal:account:joined"
+    PROVED_OUTSIDE = "portal:account:proved-without-sign-in"
+    REFUSED_OUTSIDE = "portal:account:refused-without-sign-in"
+    PASSWORD_RESET = "portal:account:password-reset"  # noqa: S105 - the name of an event
+    FACTORS_LOST = "portal:account:second-factors-lost"
     ACCOUNT_ENROLLED = "portal:account:enrolled"
     PASSWORD_SET = "portal:account:password-set"  # noqa: S105 - the name of an event
     SECOND_FACTOR_ADDED = "portal:account:second-factor-added"

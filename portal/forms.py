@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from phonenumber_field.formfields import PhoneNumberField
 from phonenumbers import PhoneNumberType, number_type
 
-from portal import dialling
+from portal import dialling, paper
 from portal.codes import normalise_code
 from portal.messaging.carriers import in_use
 from portal.models import Channel
@@ -122,6 +122,32 @@ class CodeForm(PlainForm):
         if code is None:
             raise ValidationError(_("The code has 6 digits. This did not cost a try."), code="shape")
         return code
+
+
+class PaperForm(PlainForm):
+    """A recovery code from paper. What cannot be one is told as a slip and spends nothing."""
+
+    code = forms.CharField(
+        label=_("Recovery code"),
+        help_text=_(
+            "16 letters and digits, such as ABCD-EFGH-JKMN-PQRV. Capitals and hyphens do not matter."
+        ),
+        max_length=200,
+    )
+
+    def clean_code(self) -> str:
+        """The sixteen symbols."""
+        try:
+            return paper.read(self.cleaned_data["code"])
+        except paper.Slip as slip:
+            raise ValidationError(SLIPS[slip.reason], code=slip.reason) from slip
+
+
+SLIPS = {
+    "length": _("The code has 16 letters and digits. This did not cost a code."),
+    "letter": _("There is a letter or sign that no code has. Please look at the paper again."),
+    "sum": _("Check the code: a letter is wrong, or two stand the wrong way round."),
+}
 
 
 class PasskeyForm(PlainForm):

@@ -139,6 +139,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "portal.passwords.ShopWordsValidator"},
+    {"NAME": "portal.passwords.GuessablePasswordValidator"},
 ]
 LOGIN_URL = "portal:sign_in"
 LOGIN_REDIRECT_URL = "terminals:home"

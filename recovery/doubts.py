@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from portal import guessing
+from portal.addresses import is_stale
 from portal.models import Merchant
 from recovery.gates.floors import Doubt
 from recovery.models import Recovery
 from recovery.sources import known_browser
-
-# In China a number that was given back may be somebody else's after 90 days.
-CONFIRMED_FOR = timedelta(days=90)
 
 
 def of_texts(recovery: Recovery) -> frozenset[Doubt]:
@@ -35,7 +33,7 @@ def of_texts(recovery: Recovery) -> frozenset[Doubt]:
 def of_phone(merchant: Merchant, now: datetime) -> frozenset[Doubt]:
     """What stands against the registered phone itself: nobody confirmed it for long, or it is new."""
     found = set()
-    if (merchant.phone_confirmed_at or merchant.created_at) <= now - CONFIRMED_FOR:
+    if is_stale(merchant, now):
         found.add(Doubt.STALE)
     if merchant.phone_held_until is not None and merchant.phone_held_until > now:
         found.add(Doubt.HELD)

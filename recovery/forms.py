@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext_lazy as _
 
-from portal import paper
 from portal.forms import CodeForm, PhoneField, PlainForm
 from portal.people.forms import LONGEST_MAIL, NumberField, ToField
 from recovery.binding import new_token
@@ -195,32 +194,6 @@ class AppCodeForm(CodeForm):
         field.choices = owners
         if len(owners) == 1:
             field.widget, field.initial = forms.HiddenInput(), owners[0][0]
-
-
-class PaperForm(PlainForm):
-    """A recovery code from paper. What cannot be one is told as a slip and spends nothing."""
-
-    code = forms.CharField(
-        label=_("Recovery code"),
-        help_text=_(
-            "16 letters and digits, such as ABCD-EFGH-JKMN-PQRV. Capitals and hyphens do not matter."
-        ),
-        max_length=200,
-    )
-
-    def clean_code(self) -> str:
-        """The sixteen symbols."""
-        try:
-            return paper.read(self.cleaned_data["code"])
-        except paper.Slip as slip:
-            raise ValidationError(SLIPS[slip.reason], code=slip.reason) from slip
-
-
-SLIPS = {
-    "length": _("The code has 16 letters and digits. This did not cost a code."),
-    "letter": _("There is a letter or sign that no code has. Please look at the paper again."),
-    "sum": _("Check the code: a letter is wrong, or two stand the wrong way round."),
-}
 
 
 class QuestionForm(AboutForm):

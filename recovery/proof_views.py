@@ -18,11 +18,11 @@ from django.views.decorators.http import require_POST, require_safe
 from portal import passkey_views
 from portal.answers import wrong_code
 from portal.challenges import Outcome
-from portal.forms import CodeForm, PasskeyForm
+from portal.forms import CodeForm, PaperForm, PasskeyForm
 from recovery import access, doubts, flow, proving, steps
 from recovery.access import at, shielded
 from recovery.authority import TO_PROVE, NotAllowed, decide
-from recovery.forms import AppCodeForm, PaperForm, WayForm
+from recovery.forms import AppCodeForm, WayForm
 from recovery.gates.decide import Decision, Verdict, Way
 from recovery.gates.floors import Doubt, Method
 from recovery.models import Recovery

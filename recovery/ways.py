@@ -10,8 +10,7 @@ from django.utils import timezone
 
 from portal import addresses, recovery_codes
 from portal.devices import TOTPDevice
-from portal.messaging import carriers
-from portal.models import Address, Channel, Merchant, Passkey, RecoveryCode, User
+from portal.models import Address, Merchant, Passkey, RecoveryCode, User
 from recovery import doubts
 from recovery.gates.decide import Given, Way
 from recovery.gates.floors import CHANNEL, Doubt, Method
@@ -49,17 +48,9 @@ def passkeys_of(merchant: Merchant) -> QuerySet[Passkey]:
 
 
 def addresses_of(merchant: Merchant, method: Method) -> list[addresses.Way]:
-    """The owner's mailboxes, or the contacts who are somebody else, as far as they can be written to.
-
-    A phone that nobody has confirmed for long may be a stranger's by now and is left out.
-    """
+    """The owner's mailboxes, or the contacts, as far as they can be written to."""
     holder = Address.Holder.CONTACT if method is Method.CONTACT else Address.Holder.OWNER
-    kinds = {Address.Kind.EMAIL} if carriers.is_offered(Channel.EMAIL) else set()
-    if method is Method.CONTACT:
-        kinds.add(Address.Kind.PHONE)
-    mine = [way for way in addresses.ways(merchant) if way.holder == holder and way.kind in kinds]
-    usable = [way for way in mine if way.kind == Address.Kind.EMAIL or way.confirmed]
-    return [way for way in usable if way.to != merchant.phone]
+    return addresses.usable(merchant, holder)
 
 
 def _by_address(merchant: Merchant, method: Method) -> Way:

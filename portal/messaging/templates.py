@@ -19,6 +19,30 @@ TEXTS = {
         "zh-hans": "登录验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Sign-in code {code}, valid 10 min. Tell nobody, not even support.",
     },
+    "join-code": {
+        "zh-hans": "开户验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
+        "en": "Code {code} opens an account of your shop. Tell nobody. 10 min.",
+    },
+    "account-code": {
+        "zh-hans": "验证码 {code}，用来重设 Rekey 账户，10 分钟内有效。谁问都别说。",
+        "en": "Code {code} resets your Rekey account. Tell nobody. 10 minutes.",
+    },
+    "invited": {
+        "zh-hans": "客服为您的店开了一份账户邀请。不是您要的？打 {hotline}",
+        "en": "Support has invited your shop to an account. Not you? {hotline}",
+    },
+    "joined": {
+        "zh-hans": "您的店新开了一个 Rekey 账户。不是您办的？打 {hotline}",
+        "en": "Your shop has a new Rekey account. Not you? {hotline}",
+    },
+    "password-reset": {
+        "zh-hans": "一家店的 Rekey 账户刚重设了密码。不是店主办的？打 {hotline}",
+        "en": "A shop's Rekey password was reset. Not its owner? {hotline}",
+    },
+    "factors-lost": {
+        "zh-hans": "一家店的 Rekey 账户移除了全部登录设备。不是店主办的？打 {hotline}",
+        "en": "A Rekey account lost its second factor. Not its owner? {hotline}",
+    },
     "new-browser": {
         "zh-hans": "您的 Rekey 账户刚在一个新的浏览器登录。不是您？打 {hotline}",
         "en": "Your Rekey account was used in a new browser. Not you? {hotline}",
@@ -92,8 +116,8 @@ TEXTS = {
         "en": "A paper recovery code was used; {left} left. Not you? {hotline}",
     },
     "confirm-due": {
-        "zh-hans": "该确认联系方式了：登录 Rekey，看“怎样证明是您”。要用时才不会打不通。{hotline}",
-        "en": "Please sign in to Rekey and confirm your contacts. {hotline}",
+        "zh-hans": "请登录 Rekey 确认手机和联系方式还是您的，要用时才靠得住。疑问打 {hotline}",
+        "en": "Sign in to Rekey and confirm your phone and contacts. {hotline}",
     },
 }
 
@@ -121,6 +145,7 @@ def speak(locale: str, code: str) -> str:
 SUBJECTS = {
     "code": {"zh-hans": "您的验证码", "en": "Your code"},
     "sign-in": {"zh-hans": "您的登录验证码", "en": "Your sign-in code"},
+    "account-code": {"zh-hans": "重设账户的验证码", "en": "Your code to reset the account"},
 }
 NOTICE = {"zh-hans": "关于您终端的通知", "en": "About your tills"}
 CLOSING = {

@@ -3,6 +3,7 @@
 from portal.models.access import BrowserSession, Passkey
 from portal.models.audit import AuditEvent
 from portal.models.guards import Allowance, Circuit, KnownBrowser
+from portal.models.invitations import Invitation
 from portal.models.merchants import (
     Merchant,
     Store,
@@ -23,6 +24,7 @@ __all__ = [
     "Challenge",
     "Channel",
     "Circuit",
+    "Invitation",
     "KnownBrowser",
     "Merchant",
     "Message",

@@ -63,6 +63,8 @@ class Demo:
       登记手机 registered phone {merchant["phone"]}
   商户登录 · owner sign-in                                {origin}/sign-in
       {owner["username"]}   {owner["password"]}
+  开户邀请 · an invitation to try, good for one account   {origin}/join
+      {self.facts.get("invitation", "–")}
   客服后台 · support desk                                 {origin}/admin/
       {staff["username"]}   {staff["password"]}
   验证码 · codes appear below and in {os.path.relpath(self.var / "sms.log")}; nothing leaves this machine

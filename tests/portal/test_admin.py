@@ -17,6 +17,7 @@ from portal import changes, recovery_codes
 from portal.admin_site import RekeyAdminSite, change_address
 from portal.audit import Tag, record
 from portal.devices import SMSDevice, TOTPDevice
+from portal.entry import invitations
 from portal.messaging.outbox import phone_subject, queue_message
 from portal.models import (
     Address,
@@ -30,6 +31,7 @@ from portal.models import (
     RecoveryCode,
     User,
 )
+from portal.paper import draw
 from tests.cast import PASSWORD, make_merchant, make_owner, make_staff, make_store, signed_in
 from tests.portal.test_devices import code_now
 
@@ -59,7 +61,7 @@ def world() -> dict[str, Any]:
         "phone": SMSDevice.objects.get(user=owner), "app": TOTPDevice.objects.create(user=owner, name="app"),
         "event": record(Tag.SIGN_IN, actor="user:1", merchant=merchant), "code": paper_code(merchant),
         "address": Address.objects.create(merchant=merchant, kind="phone", value=PHONE, digest="0" * 64),
-        "change": phone_change(merchant),
+        "change": phone_change(merchant), "invitation": invitations.keep(merchant, draw(), "user:1"),
         "passkey": Passkey.objects.create(user=owner, name="my phone", credential_id="AAAA", public_key=b"x"),
     }  # fmt: skip
 
@@ -75,6 +77,7 @@ def phone_change(merchant: Merchant) -> AddressChange:
 
 
 SHOWN = ["merchant", "owner", "message", "phone", "app", "event", "code", "address", "change", "passkey"]
+SHOWN += ["invitation"]
 
 
 # ── the door ────────────────────────────────────────────────────────────────────────────────────────────────

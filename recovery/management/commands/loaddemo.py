@@ -15,7 +15,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from portal.devices import SMSDevice
-from portal.models import Merchant, Store, User
+from portal.entry import invitations
+from portal.models import Invitation, Merchant, Store, User
+from portal.paper import draw, read, written
 from terminals.models import Operator, Terminal, TerminalModel
 
 MERCHANT = "898440158120031"
@@ -31,7 +33,9 @@ OPERATORS = {
 }
 FACTORY = ["0000", "1234", "123456", "000000", "888888", "12345678", "00000000"]
 DIGITS = {Operator.Role.ORDINARY: 4, Operator.Role.SUPERVISOR: 6, Operator.Role.MAINTENANCE: 8}
-WORK_OF_SUPPORT = Q(codename__startswith="view_") | Q(codename__in=("change_ticket", "add_ticketentry"))
+WORK_OF_SUPPORT = Q(codename__startswith="view_") | Q(
+    codename__in=("change_ticket", "add_ticketentry", "add_invitation")
+)
 
 
 def digits(count: int) -> str:
@@ -50,6 +54,7 @@ class Command(BaseCommand):
         facts = self.facts(path)
         with transaction.atomic():
             merchant = self.shop()
+            self.invitation(merchant, facts.get("invitation", ""))
             self.user(facts["owner"], PHONE, merchant=merchant)
             staff = self.user(facts["staff"], STAFF_PHONE, is_staff=True)
             staff.user_permissions.set(Permission.objects.filter(WORK_OF_SUPPORT))
@@ -63,6 +68,7 @@ class Command(BaseCommand):
         made = {
             "merchant": {"number": MERCHANT, "name": "福满楼", "phone": PHONE},
             "owner": {"username": "owner", "password": secrets.token_urlsafe(12)},
+            "invitation": written(draw()),
             "staff": {"username": "staff", "password": secrets.token_urlsafe(12)},
             "terminal": {"number": TERMINAL, "serial": "RK20260001", "name": "前台"},
             "operators": [
@@ -94,6 +100,11 @@ class Command(BaseCommand):
                 terminal=terminal, number=number, defaults={"name": name, "role": role}
             )
         return merchant
+
+    def invitation(self, merchant: Merchant, code: str) -> None:
+        """One to try, for a second person of the shop."""
+        if code and not Invitation.objects.filter(merchant=merchant).exists():
+            invitations.keep(merchant, read(code), "demo")
 
     def user(self, login: dict[str, str], phone: str, **facts: Any) -> User:
         """Somebody who signs in with this password and a code to this phone."""
