@@ -72,6 +72,11 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"queue": "housekeeping"},
     },
+    "owners-remind": {
+        "task": "portal.tasks.remind_owners",
+        "schedule": 3600.0,
+        "options": {"expires": 3000, "queue": "housekeeping"},
+    },
     "lives-sweep": {
         "task": "terminals.tasks.sweep_lives",
         "schedule": 60.0,

@@ -7,7 +7,7 @@ import time
 from celery import shared_task
 from django.utils import timezone
 
-from portal import changes, conversion, health, known_browsers, limits
+from portal import changes, conversion, health, known_browsers, limits, reminders
 from portal.messaging import outbox
 from portal.session_store import SessionStore
 
@@ -32,6 +32,12 @@ def sweep_limits() -> None:
     known_browsers.sweep(timezone.now())
     SessionStore.clear_expired()
     changes.sweep(timezone.now())
+
+
+@shared_task
+def remind_owners() -> None:
+    """Remind owners to confirm addresses that nobody has confirmed for long."""
+    reminders.remind(timezone.now())
 
 
 @shared_task

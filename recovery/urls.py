@@ -13,6 +13,7 @@ from recovery import (
     status_views,
     support_views,
     views,
+    what_if_views,
 )
 from recovery.gates.floors import Method
 
@@ -78,6 +79,7 @@ urlpatterns = [
     path("expired", views.expired, name="expired"),
     path("not-me", objection_views.number, name="not_me_number"),
     path("not-me/code", objection_views.code, name="not_me_code"),
+    path("proofs/what-if", what_if_views.page, name="what_if"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),
     path(

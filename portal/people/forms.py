@@ -90,7 +90,7 @@ class NewAddressForm(ToForm):
         ],
     )
     name = forms.CharField(
-        label=_("What do you call it?"),
+        label=_("Name"),
         help_text=_("For example: second phone, Wang Fang."),
         max_length=40,
     )
