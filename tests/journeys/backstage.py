@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 
 import django
 
 django.setup()
 
 from django.contrib.auth.models import Permission  # noqa: E402 - Django has to be set up first
+from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from portal import recovery_codes  # noqa: E402
+from portal import addresses, recovery_codes  # noqa: E402
 from portal.devices import TOTPDevice  # noqa: E402
 from portal.messaging.outbox import note_report  # noqa: E402
-from portal.models import Message, Passkey, User  # noqa: E402
+from portal.models import Address, Challenge, Message, Passkey, User  # noqa: E402
+from recovery.models import Ticket  # noqa: E402
 from terminals import commands  # noqa: E402
 from terminals.models import Command  # noqa: E402
 from tests import cast  # noqa: E402
@@ -83,6 +86,27 @@ def paper(username: str) -> None:
     print("\n".join(recovery_codes.make(merchant, "backstage")))
 
 
+def people(username: str, mailbox: str, phone: str) -> None:
+    """This owner's shop has a mailbox and a recovery contact, and has had them for long."""
+    merchant, long_ago = User.objects.get(username=username).merchant, timezone.now() - timedelta(days=4)
+    mailbox_of, contact = {"kind": "email", "name": "信箱"}, {"kind": "phone", "name": "老周"}
+    for holder, to, facts in (("owner", mailbox, mailbox_of), ("contact", phone, contact)):
+        named = {"value": to, "holder": holder, "created_at": long_ago, **facts}
+        digest = addresses.digest_of(to)
+        Address.objects.get_or_create(merchant=merchant, digest=digest, retired_at=None, defaults=named)
+
+
+def wait() -> None:
+    """Half a minute has passed for everybody who waits for a code."""
+    Challenge.objects.filter(used_at=None).update(last_sent_at=F("last_sent_at") - timedelta(seconds=30))
+
+
+def ticket(number: str) -> None:
+    """Where somebody stood who asked for a call; whether the shop had been proved."""
+    case = Ticket.objects.get(number=number)
+    print(case.step, case.merchant is not None)
+
+
 VERBS: dict[str, Callable[..., None]] = {
     "shop": shop,
     "move": move,
@@ -93,6 +117,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "forget": forget,
     "app": app,
     "paper": paper,
+    "people": people,
+    "wait": wait,
+    "ticket": ticket,
 }
 
 if __name__ == "__main__":

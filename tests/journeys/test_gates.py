@@ -12,6 +12,7 @@ from tests.journeys.test_account import first_sign_in, make_passkey, plug_in
 from tests.journeys.walker import Walker, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.live, pytest.mark.slow]
+MAILBOX, CONTACT = "fumanlou@example.com", "+8613800002077"
 WAYS = [("zh", (390, 844), True), ("en", (1280, 800), True), ("zh", (390, 844), False)]
 
 
@@ -21,8 +22,9 @@ def walker(walk: Any, request: pytest.FixtureRequest) -> Any:
     return walk(language, width, height, scripts=scripts)
 
 
-def backstage(world: World, verb: str) -> list[str]:
-    return world.stack.run("-m", "tests.journeys.backstage", verb, world.facts["owner"]["username"]).split()
+def backstage(world: World, verb: str, *given: str) -> list[str]:
+    owner = world.facts["owner"]["username"]
+    return world.stack.run("-m", "tests.journeys.backstage", verb, owner, *given).split()
 
 
 def to_the_ways(walker: Walker) -> None:
@@ -69,9 +71,10 @@ def test_with_a_code_on_paper(walker: Walker, world: World) -> None:
     set_and_sign_on(walker)
 
 
-def test_with_a_passkey(walk: Any, world: World) -> None:
+@pytest.mark.parametrize(("language", "width", "height"), [("zh", 390, 844), ("en", 1280, 800)])
+def test_with_a_passkey(walk: Any, world: World, language: str, width: int, height: int) -> None:
     backstage(world, "forget")
-    walker = walk("zh", 390, 844, named=True)
+    walker = walk(language, width, height, named=True)
     plug_in(walker)
     first_sign_in(walker)
     walker.go("/account/passkeys/new")
@@ -81,6 +84,59 @@ def test_with_a_passkey(walk: Any, world: World) -> None:
     choose(walker, "passkey", "passkey")
     walker.page.locator("main form[data-passkey] button.key").click()
     set_and_sign_on(walker)
+
+
+def test_with_a_call_and_a_code_by_mail(walker: Walker, world: World) -> None:
+    backstage(world, "people", MAILBOX, CONTACT)
+    walker.code_after(walker.identify())
+    world.stack.run("-m", "tests.journeys.backstage", "wait")
+    walker.go("/code")
+    before = len(world.texts())
+    walker.press("/code/call")
+    walker.at("/code")
+    walker.send("code", code=walker.code_after(before))
+    walker.at("/operator")
+    walker.send("operator", operator="00")
+    choose(walker, "email", "email")
+    mails = len(world.mails(MAILBOX))
+    walker.page.locator("main button.key").click()
+    walker.at("/prove/00/email/code")
+    walker.look("prove-by-email-code")
+    code = world.mailed_code(MAILBOX, mails)
+    walker.send("code", code=f"{(int(code) + 1) % 10**6:06}")
+    walker.look("prove-by-email-wrong")
+    walker.send("code", code=code)
+    set_and_sign_on(walker)
+
+
+@pytest.mark.parametrize(("language", "scripts"), [("zh", False), ("en", True)])
+def test_with_a_recovery_contact(walk: Any, world: World, language: str, scripts: bool) -> None:
+    walker = walk(language, 390, 844, scripts=scripts)
+    backstage(world, "people", MAILBOX, CONTACT)
+    to_the_ways(walker)
+    choose(walker, "contact", "contact")
+    before = len(world.texts())
+    walker.page.locator("main button.key").click()
+    walker.at("/prove/00/contact/code")
+    walker.look("prove-by-contact-code")
+    code = walker.code_after(before)
+    assert any(CONTACT in text and code in text for text in world.texts()[before:])
+    walker.send("code", code=code)
+    set_and_sign_on(walker)
+
+
+@pytest.mark.parametrize(("language", "scripts"), [("zh", False), ("en", True)])
+def test_who_has_no_second_proof_is_called_back(
+    walk: Any, world: World, language: str, scripts: bool
+) -> None:
+    walker = walk(language, 390, 844, scripts=scripts)
+    to_the_ways(walker)
+    walker.page.locator('main a.key[href="/support"]').click()
+    walker.at("/support")
+    walker.send("text", text="主管密码忘了，别的都没有")
+    walker.at("/support/sent")
+    number = walker.page.locator("main .facts .num").inner_text().strip()
+    assert world.stack.run("-m", "tests.journeys.backstage", "ticket", number).split() == ["choose", "True"]
 
 
 def test_a_passkey_says_where_it_works_and_what_it_needs(walk: Any, world: World) -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +26,16 @@ NARROW = 320
 HEAVY = 150_000
 WEIGHT = """[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
     .reduce((sum, one) => sum + one.encodedBodySize + 300, 0)"""
+SPOKEN = re.compile(r"(?<![0-9])(?:[0-9](?:，|, )){5}[0-9](?![0-9])")
 PATIENCE_MS = 30_000
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-def code_in(text: str) -> re.Match[str] | None:
-    """The code in what a phone was sent, which begins with its number."""
-    return SIX_DIGITS.search(text.split("+86", 1)[1][11:])
+def code_in(text: str) -> str:
+    """The code in what a phone was sent or told, which begins with its number; "" when there is none."""
+    words = text.split("+86", 1)[1][11:]
+    found = SIX_DIGITS.search(words) or SPOKEN.search(words)
+    return "".join(filter(str.isdigit, found[0])) if found else ""
 
 
 @dataclass
@@ -49,6 +54,23 @@ class World:
         """Every text message so far."""
         sms = self.stack.var / "sms.log"
         return sms.read_text("utf-8").splitlines() if sms.exists() else []
+
+    def mails(self, mailbox: str) -> list[str]:
+        """The words of every mail to this box, oldest first."""
+        found = []
+        for path in sorted((self.stack.var / "mail").glob("*"), key=lambda path: path.stat().st_mtime_ns):
+            mail = message_from_bytes(path.read_bytes().split(b"\n-----", 1)[0], policy=default)
+            if mail["To"] == mailbox:
+                found.append(str(mail.get_content()))
+        return found
+
+    def mailed_code(self, mailbox: str, before: int) -> str:
+        """Wait for a mail with a code to this box, after so many others, and read the code."""
+        deadline = time.monotonic() + PATIENCE_MS / 1000
+        while not (found := [*filter(None, map(SIX_DIGITS.search, self.mails(mailbox)[before:]))]):
+            assert time.monotonic() < deadline, self.stack.last_words()
+            time.sleep(0.1)
+        return found[-1][0]
 
     def sign_on(self, number: str, password: str) -> bool:
         """Whether the till lets this operator in."""
@@ -182,7 +204,7 @@ class Walker:
         answer = self.page.goto(path)
         assert answer is not None and answer.status == status, f"{path}: {answer and answer.status}"
 
-    def send(self, name: str, **typed: str) -> None:
+    def send(self, name: str, /, **typed: str) -> None:
         """Fill in the form that has the field `name`, and press its key."""
         form = self.page.locator(f'main form:has([name="{name}"])').first
         for field, value in typed.items():
@@ -212,7 +234,7 @@ class Walker:
     def code_after(self, before: int) -> str:
         """Wait for the next text with a code and read it; notices may come in between."""
         deadline = time.monotonic() + PATIENCE_MS / 1000
-        while not (codes := [found[0] for text in self.world.texts()[before:] if (found := code_in(text))]):
+        while not (codes := [code for text in self.world.texts()[before:] if (code := code_in(text))]):
             assert time.monotonic() < deadline, self.world.stack.last_words()
             time.sleep(0.1)
         return codes[-1]

@@ -76,8 +76,13 @@ class SendSmsHandler(Handler):
     def take(self, query: dict[str, str]) -> None:
         """OK, and the number of the text."""
         self.standin.accepted.append(query)
-        number = f"{secrets.randbelow(10**18):018}^0"
-        told = {"Code": "OK", "Message": "OK", "BizId": number, "RequestId": secrets.token_hex(16)}
+        self.standin.numbers.append(f"{secrets.randbelow(10**18):018}^0")
+        told = {
+            "Code": "OK",
+            "Message": "OK",
+            "BizId": self.standin.numbers[-1],
+            "RequestId": secrets.token_hex(16),
+        }
         self.answer(200, json.dumps(told).encode())
 
     def refuse(self, status: int, code: str) -> None:

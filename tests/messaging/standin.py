@@ -34,9 +34,13 @@ class QuietServer(ThreadingHTTPServer):
 
 @dataclass
 class StandIn:
-    """Runs the server; `accepted` holds the fields of each message taken, `requests` counts them all."""
+    """Runs the server; `accepted` holds the fields of each message taken, `requests` counts them all.
+
+    `numbers` are what it called those that it said it took.
+    """
 
     accepted: list[dict[str, str]] = field(default_factory=list)
+    numbers: list[str] = field(default_factory=list)
     problems: deque[Problem] = field(default_factory=deque)
     requests: int = 0
     base: str = ""

@@ -70,8 +70,9 @@ class MessagesHandler(Handler):
     def take(self, fields: dict[str, str]) -> None:
         """201 with the message as Twilio describes it."""
         self.standin.accepted.append(fields)
+        self.standin.numbers.append(("SM" if self.kind == "Messages" else "CA") + secrets.token_hex(16))
         message = {
-            "sid": ("SM" if self.kind == "Messages" else "CA") + secrets.token_hex(16),
+            "sid": self.standin.numbers[-1],
             "account_sid": SID,
             "to": fields["To"],
             "from": fields["From"],
