@@ -16,6 +16,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from django.db import DatabaseError
 
@@ -26,6 +30,8 @@ from terminals.polling.clerk import Clerk, Overcrowded, Shared
 from terminals.polling.pacing import RETRY_S, Crowd
 from terminals.protocol import BEARER_MAX, ProtocolError
 
+Told = Callable[[Pass | Exception], object]
+
 CHECKS_A_TURN = 4
 QUEUE_MAX = 2000
 # What one process can check at leisure in a second; the crowd is spread by it.
@@ -35,6 +41,16 @@ CHECKS_A_SECOND = 1000.0
 FORGERIES_FREE, FORGERY_S = 10, 0.5
 UNKNOWN_FREE, UNKNOWN_S = 200, 0.05
 FAILURES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """A bearer that is not known yet, where it came from, and who is told what becomes of it."""
+
+    header: bytes
+    address: str
+    unread: jose.Unverified
+    told: Told
 
 
 class Turnstile:
@@ -102,9 +118,12 @@ class Failures:
 class Admission:
     """Verifies what the cache does not know, and puts it there."""
 
-    def __init__(self, bearers: BearerCache, clerk: Clerk) -> None:
+    def __init__(
+        self, bearers: BearerCache, clerk: Clerk, do: Callable[[Coroutine[Any, Any, None]], None]
+    ) -> None:
         self._bearers = bearers
         self._clerk = clerk
+        self._do = do
         self._owners = Shared(clerk, authentication.owners_of, QUEUE_MAX)
         self._forgeries = Failures(FORGERIES_FREE, FORGERY_S)
         self._unknown = Failures(UNKNOWN_FREE, UNKNOWN_S)
@@ -112,46 +131,67 @@ class Admission:
         self.turnstile = Turnstile()
         self.outcomes: Counter[str] = Counter()
 
-    def at_once(self, header: bytes, address: str) -> Pass | None:
-        """The pass of this Authorization header, or None when one has to wait. Raises ProtocolError."""
-        try:
-            unread, owner = self._peek(header, address)
-            if owner is None or owner.standing == ROLLING or not self.turnstile.slip_through():
-                return None
-            bearer = self._prove(header, unread, owner, address)
-        except ProtocolError as error:
-            self.outcomes[error.code] += 1
-            raise
-        self.outcomes["verified"] += 1
-        return self._bearers.put(header, bearer, owner, _refusal(bearer), self._bearers.age)
-
     async def admit(self, header: bytes, address: str) -> Pass:
         """The pass of this Authorization header. Raises ProtocolError."""
-        try:
-            made = await self._admit(header, address)
-        except ProtocolError as error:
-            self.outcomes[error.code] += 1
-            raise
-        except (DatabaseError, Overcrowded):
-            self.outcomes["unavailable"] += 1
-            raise ProtocolError("unavailable", retry_after=self.crowd.retry_after()) from None
-        self.outcomes["verified"] += 1
-        return made
+        future = asyncio.get_running_loop().create_future()
+        self.ask(header, address, partial(_settle, future))
+        found: Pass = await future
+        return found
 
-    async def _admit(self, header: bytes, address: str) -> Pass:
-        bearers = self._bearers
+    def ask(self, header: bytes, address: str, told: Told) -> None:
+        """Have `told` called with the pass of this Authorization header, or with why there is none.
+
+        That is at once unless one has to wait, and without a task unless the rows have to be asked.
+        """
+        try:
+            unread, owner = self._peek(header, address)
+            caller = Introduction(header, address, unread, told)
+            if owner is None or owner.standing == ROLLING:
+                self._do(self._ask_rows(caller))
+                return
+            if not self.turnstile.slip_through():
+                self.turnstile.enter().add_done_callback(lambda _: self._take_turn(caller))
+                return
+            found = self._prove(caller, owner)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked hears of it
+            told(self._counted(error))
+        else:
+            self._admitted(caller, found)
+
+    def _take_turn(self, caller: Introduction) -> None:
+        """It is the turn of one who was known when it came; one that is not any more is looked up."""
+        owner = self._bearers.owner(caller.unread.kid)
+        if owner is None or owner.standing == ROLLING:
+            self._do(self._ask_rows(caller))
+            return
+        try:
+            found = self._prove(caller, owner)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked hears of it
+            caller.told(self._counted(error))
+        else:
+            self._admitted(caller, found)
+
+    async def _ask_rows(self, caller: Introduction) -> None:
+        try:
+            found = await self._look_up(caller)
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked hears of it
+            caller.told(self._counted(error))
+        else:
+            self._admitted(caller, found)
+
+    async def _look_up(self, caller: Introduction) -> Pass:
+        bearers, kid = self._bearers, caller.unread.kid
         age = bearers.age
-        unread, owner = self._peek(header, address)
-        owner = owner or await self._owners.ask(unread.kid)
+        owner = bearers.owner(kid) or await self._owners.ask(kid)
         if owner is None:
-            bearers.note_stranger(header)
-            self._unknown.count(address)
+            bearers.note_stranger(caller.header)
+            self._unknown.count(caller.address)
             raise ProtocolError("invalid_auth")
         await self.turnstile.enter()
-        bearer = self._prove(header, unread, owner, address)
+        bearer = self._verify(caller, owner)
         if owner.standing == ROLLING:
             await self._clerk.do(authentication.take_over, owner)
-        return bearers.put(header, bearer, owner, _refusal(bearer), age)
+        return bearers.put(caller.header, bearer, owner, _refusal(bearer), age)
 
     def _peek(self, header: bytes, address: str) -> tuple[jose.Unverified, Owner | None]:
         """The bearer, and its owner if known: all that can be told for nothing. Raises ProtocolError."""
@@ -164,14 +204,39 @@ class Admission:
             raise ProtocolError("unavailable", retry_after=RETRY_S)
         return unread, owner
 
-    def _prove(self, header: bytes, unread: jose.Unverified, owner: Owner, address: str) -> Bearer:
+    def _prove(self, caller: Introduction, owner: Owner) -> Pass:
+        bearer = self._verify(caller, owner)
+        return self._bearers.put(caller.header, bearer, owner, _refusal(bearer), self._bearers.age)
+
+    def _verify(self, caller: Introduction, owner: Owner) -> Bearer:
         try:
-            return authentication.prove(unread, owner, time.time())
+            return authentication.prove(caller.unread, owner, time.time())
         except ProtocolError as error:
             if error.code == "invalid_auth":
-                self._bearers.note_stranger(header)
-                self._forgeries.count(f"{unread.kid} {address}")
+                self._bearers.note_stranger(caller.header)
+                self._forgeries.count(f"{caller.unread.kid} {caller.address}")
             raise
+
+    def _admitted(self, caller: Introduction, found: Pass) -> None:
+        self.outcomes["verified"] += 1
+        caller.told(found)
+
+    def _counted(self, error: Exception) -> Exception:
+        """What went wrong, as the one who asked is told it."""
+        if isinstance(error, DatabaseError | Overcrowded):
+            error = ProtocolError("unavailable", retry_after=self.crowd.retry_after())
+        if isinstance(error, ProtocolError):
+            self.outcomes[error.code] += 1
+        return error
+
+
+def _settle(future: asyncio.Future[Pass], found: Pass | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(found, Exception):
+        future.set_exception(found)
+    else:
+        future.set_result(found)
 
 
 def _refusal(bearer: Bearer) -> ProtocolError | None:

@@ -44,7 +44,7 @@ class Desk:
         self.news = Pipe(settings.REDIS_URL, SILENCE_S + 1)
         self.wakeups = Wakeups(self.news, self.held, self.bearers, self._look)
         self.reader = Reader(self.pipe, self.wakeups.doubt)
-        self.admission = Admission(self.bearers, self.clerks[0])
+        self.admission = Admission(self.bearers, self.clerks[0], self.do)
         self.notes = Notes(self.pipe, self.clerks[1])
         self.crowd = Crowd(ROWS_A_SECOND)
         self.answers: Counter[int] = Counter()

@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -106,7 +107,7 @@ class Poll(Desk):
     """The polls of one event loop."""
 
     def take(self, exchange: Exchange) -> bool:
-        """Answer this request, or begin to, if it is a plain poll and nothing has to be waited for first."""
+        """Answer this request, or begin to, if it is a plain poll; whether it is."""
         question = answers.asked_by(exchange.target)
         if question is None or exchange.method != b"GET":
             return False
@@ -115,30 +116,41 @@ class Poll(Desk):
             return False
         # It has no body, so it has come to its end.
         exchange.more_body = False
-        try:
-            known = self._know(headers, exchange.client)
-            if known is not None:
-                _Direct(self, _let_in(known), question, headers, exchange).begin()
-        except ProtocolError as error:
-            _reply(self, exchange, error)
-            return True
-        return known is not None
-
-    def _know(self, headers: Mapping[bytes, bytes], client: Client) -> Pass | None:
-        """Who polls, if that can be told at once. Raises ProtocolError."""
         known = self.bearers.get(headers.get(b"authorization", b""), time.time())
-        return known or self.admission.at_once(*_introduction(headers, client))
+        if known is not None:
+            self._let_in(exchange, question, headers, known)
+        else:
+            self.wakeups.start()
+            told = partial(self._let_in, exchange, question, headers)
+            self.admission.ask(*_introduction(headers, exchange.client), told)
+        return True
+
+    def _let_in(
+        self,
+        exchange: Exchange,
+        question: Question,
+        headers: Mapping[bytes, bytes],
+        found: Pass | Exception,
+    ) -> None:
+        if isinstance(found, Exception):
+            _reply(self, exchange, found)
+        elif found.refusal is not None:
+            _reply(self, exchange, _refusal_of(found.refusal))
+        else:
+            _Direct(self, found.caller, question, headers, exchange).begin()
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer | None:
         """The answer to one poll, None when nobody is there to hear it. Raises ProtocolError."""
         headers = dict(scope["headers"])
         if scope["method"] != "GET" or b"content-length" in headers or b"transfer-encoding" in headers:
             _refuse_oddities(scope["method"], headers)
-        known = self._know(headers, scope.get("client"))
+        known = self.bearers.get(headers.get(b"authorization", b""), time.time())
         if known is None:
             self.wakeups.start()
             known = await self.admission.admit(*_introduction(headers, scope.get("client")))
-        visit = _Awaited(self, _let_in(known), answers.question_of(scope["query_string"]), headers, receive)
+        if known.refusal is not None:
+            raise _refusal_of(known.refusal)
+        visit = _Awaited(self, known.caller, answers.question_of(scope["query_string"]), headers, receive)
         visit.begin()
         return await visit.answer
 
@@ -149,11 +161,9 @@ def _introduction(headers: Mapping[bytes, bytes], client: Client) -> tuple[bytes
     return headers.get(b"authorization", b""), address_of(client[0] if client else "", forwarded)
 
 
-def _let_in(known: Pass) -> Caller:
-    """The terminal, if it may ask. Raises ProtocolError."""
-    if known.refusal is not None:
-        raise ProtocolError(known.refusal.code, retry_after=known.refusal.retry_after)
-    return known.caller
+def _refusal_of(refusal: ProtocolError) -> ProtocolError:
+    """Why a verified bearer opens nothing; a new one each time, for whoever raises it leaves marks on it."""
+    return ProtocolError(refusal.code, retry_after=refusal.retry_after)
 
 
 def _refuse_oddities(method: str, headers: Mapping[bytes, bytes]) -> None:

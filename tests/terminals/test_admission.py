@@ -18,6 +18,7 @@ from terminals.authentication import Owner
 from terminals.models import Terminal
 from terminals.polling import admission, poll
 from terminals.polling.admission import Failures, Turnstile
+from terminals.polling.bearers import Pass
 from terminals.polling.clerk import Clerk, Overcrowded, Shared
 from tests.cast import PairedTill, pair_on_paper
 from tests.terminals.asgi import Answer, ask, run
@@ -107,6 +108,14 @@ class TestLookingUp:
         assert [answer.status for answer in answers] == [204, 204, 503]
         assert int(answers[2].headers["retry-after"]) > 0
 
+    def test_it_is_the_same_under_a_server_that_is_not_ours(self, till: PairedTill) -> None:
+        async def scene() -> list[int]:
+            known, forged = till.bearer(), impostors(till, 1)[0]
+            answers = [await ask(till, bearer=bearer, stock=True) for bearer in (known, known, forged, "x")]
+            return [answer.status for answer in answers]
+
+        assert run(scene) == [204, 204, 401, 401]
+
 
 class TestForgers:
     def test_after_some_failures_a_key_is_not_checked_for_every_forger(
@@ -168,6 +177,12 @@ class TestForgers:
         # Known terminals, and new ones from elsewhere, are served as ever.
         assert run(scene) == [401] * 6 + [503] * 6 + [204, 204, 503]
         assert sum(lookups) == 2 + 6 + 1
+
+
+def passes(found: list[Pass | Exception]) -> list[Pass]:
+    """All of them were let in."""
+    assert all(isinstance(one, Pass) for one in found)
+    return [one for one in found if isinstance(one, Pass)]
 
 
 def impostors(till: PairedTill, count: int) -> list[str]:
@@ -235,6 +250,26 @@ class TestChanges:
             return [first.status, (await ask(till, bearer=bearer)).status]
 
         assert run(scene) == [204, 403]
+
+    def test_a_terminal_that_is_stopped_while_it_waits_for_its_turn_is_looked_up_again(
+        self, till: PairedTill
+    ) -> None:
+        async def scene() -> list[str]:
+            await settled(till)
+            await ask(till)
+            await sync_to_async(Terminal.objects.update)(state=Terminal.State.REVOKED)
+            current, found = poll.current.get(), list[Pass | Exception]()
+            headers = [f"Bearer {till.bearer(jti=f'waiting{n}')}".encode() for n in range(6)]
+            for header in headers:
+                current.admission.ask(header, "192.0.2.1", found.append)
+            before = len(found)
+            current.bearers.evict(till.terminal.pk)
+            async with asyncio.timeout(5):
+                while len(found) < 6:  # noqa: ASYNC110 - a thread finds it in the rows
+                    await asyncio.sleep(0.01)
+            return ["-" if one.refusal is None else one.refusal.code for one in passes(found)] + [str(before)]
+
+        assert run(scene) == ["-"] * 4 + ["revoked"] * 2 + ["4"]
 
     def test_a_terminal_that_calls_far_too_often_is_slowed_down(self, till: PairedTill) -> None:
         async def scene() -> list[Answer]:

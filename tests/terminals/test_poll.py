@@ -312,11 +312,12 @@ class TestTrust:
             answer, took = run(scene)
         assert answer.tokens == [command.token] and took < 1.5
 
+    @pytest.mark.parametrize("stock", [False, True])
     def test_an_unexpected_failure_is_a_problem_and_not_a_dropped_connection(
-        self, till: PairedTill, monkeypatch: pytest.MonkeyPatch
+        self, till: PairedTill, stock: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(answers, "question_of", None)
-        answer = poll_once(till)
+        monkeypatch.setattr(answers, "nothing", None)
+        answer = run(lambda: ask(till, stock=stock))
         assert (answer.status, answer.json()["code"], answer.json()["retryable"]) == (500, "internal", True)
 
 
