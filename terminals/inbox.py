@@ -5,8 +5,10 @@ sequence numbers start again when a terminal is paired anew.) A generation key t
 lost one: it exists only while every inbox has been complete since it was set, and without it nobody believes
 an empty answer (design D1).
 
-What happens to inboxes is told to the poll processes through one short stream, `rekey:news`: whose inbox
-changed (wake), and whose keys or state changed (evict).
+What happens to inboxes is told to the poll processes through one short stream, `rekey:news`: whose inbox has
+something new in it (wake), whose changed otherwise (change), and whose keys or state changed (evict). Every
+change leaves a line there in the same step. So the news that wake can bring a small inbox with them, and who
+has read everything in the stream knows what is in it without asking.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ GENERATION = "rekey:generation"
 NEWS = "rekey:news"
 # So many news are kept for a process that lost its connection; one that missed more forgets all it knew.
 NEWS_KEPT = 4096
-WAKE, EVICT = "wake", "evict"
+WAKE, CHANGE, EVICT = "wake", "change", "evict"
+# An inbox with no more members than this travels with the news of it: one token, and when to stop hurrying.
+CARRIED_MAX = 2
 # The member of an inbox that is no token: until when (Unix seconds) its terminal should call fast.
 HURRY = "hurry"
 HURRY_S = 900
@@ -38,6 +42,26 @@ KEEP_S = 8 * 24 * 3600
 
 # How long the marker of a rebuild lives: filling takes no longer.
 REBUILD_S = 120
+
+# In one step, so that what the news carry is the inbox as it was at their place in the stream. Without a
+# generation nobody could believe it to be complete.
+_PUT: Final = """
+local added = redis.call('HSET', KEYS[1], unpack(ARGV, 6))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+if ARGV[3] == 'change' and added == 0 then return 0 end
+local inside, small = {}, redis.call('HLEN', KEYS[1]) <= tonumber(ARGV[5])
+if ARGV[3] == 'wake' and small and redis.call('EXISTS', KEYS[3]) == 1 then
+  inside = redis.call('HGETALL', KEYS[1])
+end
+redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', ARGV[3], ARGV[4], unpack(inside))
+return added
+"""
+_TAKE_OUT: Final = """
+local gone
+if ARGV[3] then gone = redis.call('HDEL', KEYS[1], unpack(ARGV, 3)) else gone = redis.call('DEL', KEYS[1]) end
+if gone > 0 then redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[1], '*', 'change', ARGV[2]) end
+return gone
+"""
 
 InboxUnavailable = redis.RedisError
 breaker = Breaker(pause_s=2)
@@ -107,16 +131,16 @@ def push(terminal_id: str, items: Iterable[Item], *, wake: bool = True) -> None:
 
 def push_many(items: Iterable[tuple[str, Item]], *, wake: bool = True) -> None:
     """Put tokens into the inboxes of many terminals, in one round trip. Raises InboxUnavailable."""
+    inside: dict[str, list[str]] = {}
+    for terminal_id, item in items:
+        members = inside.setdefault(terminal_id, [])
+        members += (item.jti, f"{item.seq} {item.command_id} {item.token}")
+    what = WAKE if wake else CHANGE
     with reachable() as server:
         pipe = server.pipeline(transaction=False)
-        touched = set()
-        for terminal_id, item in items:
-            pipe.hset(key_of(terminal_id), item.jti, f"{item.seq} {item.command_id} {item.token}")
-            touched.add(terminal_id)
-        for terminal_id in touched:
-            pipe.expire(key_of(terminal_id), KEEP_S)
-            if wake:
-                _tell(pipe, WAKE, terminal_id)
+        for terminal_id, members in inside.items():
+            keys = key_of(terminal_id), NEWS, GENERATION
+            pipe.eval(_PUT, len(keys), *keys, KEEP_S, NEWS_KEPT, what, terminal_id, CARRIED_MAX, *members)
         pipe.execute()
 
 
@@ -138,14 +162,17 @@ def drop(terminal_id: str, jtis: Iterable[str]) -> None:
     """Take tokens out; again is harmless. Raises InboxUnavailable."""
     fields = list(jtis)
     if fields:
-        with reachable() as server:
-            server.hdel(key_of(terminal_id), *fields)
+        _take_out(terminal_id, *fields)
 
 
 def clear(terminal_id: str) -> None:
     """Empty one inbox. Raises InboxUnavailable."""
+    _take_out(terminal_id)
+
+
+def _take_out(terminal_id: str, *fields: str) -> None:
     with reachable() as server:
-        server.delete(key_of(terminal_id))
+        server.eval(_TAKE_OUT, 2, key_of(terminal_id), NEWS, NEWS_KEPT, terminal_id, *fields)
 
 
 def evict(terminal_id: str) -> None:

@@ -17,6 +17,7 @@ from terminals.polling import answers
 from terminals.polling.answers import Answer, Question
 from terminals.polling.bearers import Caller
 from terminals.polling.desk import Desk
+from terminals.polling.wakeups import News
 from terminals.protocol import ProtocolError
 
 # None: nobody is there to hear it.
@@ -36,7 +37,7 @@ class Visit(ABC):
         self._question = question
         self._told = headers.get(b"rekey-telemetry", b"")
         self._etag = headers.get(b"if-none-match", b"")
-        self._news: asyncio.Future[bool] | None = None
+        self._news: asyncio.Future[News] | None = None
         self._until = 0.0
         self._open = True
 
@@ -73,16 +74,20 @@ class Visit(ABC):
         self._news = self._desk.held.hold(self._caller.terminal_id, self._until)
         self._news.add_done_callback(self._look_again)
 
-    def _look_again(self, news: asyncio.Future[bool]) -> None:
-        if not self._open or news.cancelled():
+    def _look_again(self, waited: asyncio.Future[News]) -> None:
+        if not self._open or waited.cancelled():
             return
-        self._desk.held.let_go(self._caller.terminal_id, news)
-        if news.result():
-            self._listen()
-        else:
+        news = waited.result()
+        self._desk.held.let_go(self._caller.terminal_id, waited)
+        if news is False:
             # The end of its patience: whatever there is now is the answer.
             self._news, self._until = None, 0.0
-        self._desk.reader.read(self._caller.question, self._heard)
+        else:
+            self._listen()
+        if isinstance(news, Contents):
+            self._heard(news)
+        else:
+            self._desk.reader.read(self._caller.question, self._heard)
 
     def _heard(self, contents: Contents | Unreachable) -> None:
         """The inbox as it is, unless it cannot be trusted: then the rows are asked, never a guess."""

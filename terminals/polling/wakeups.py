@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from typing import Any
 
 import structlog
 
 from portal.redis_pipe import Pipe, Refused, Unreachable, pack
-from terminals.inbox import EVICT, NEWS
+from terminals.inbox import CHANGE, EVICT, NEWS, Contents, contents_of
 from terminals.polling.bearers import BearerCache
 
 log = structlog.get_logger(__name__)
@@ -19,6 +18,11 @@ TICK_S = 0.25
 # A stream that has nothing to tell says so after this long; silence beyond it means that the line is dead.
 SILENCE_S = 5.0
 RECONNECT_S = 0.5
+# So many news are heard at once. When there are as many there may be more, and what they carry may be old.
+AT_ONCE = 1000
+
+# What ends a wait: an inbox as it is now, or whether there is reason to look at it.
+News = Contents | bool
 
 
 class Held:
@@ -26,20 +30,20 @@ class Held:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._of_terminal: dict[str, asyncio.Future[bool]] = {}
-        self._due: dict[int, list[asyncio.Future[bool]]] = {}
+        self._of_terminal: dict[str, asyncio.Future[News]] = {}
+        self._due: dict[int, list[asyncio.Future[News]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
 
     def __len__(self) -> int:
         return len(self._of_terminal)
 
-    def hold(self, terminal_id: str, until: float) -> asyncio.Future[bool]:
-        """True when the inbox may have changed; False when it is time to answer.
+    def hold(self, terminal_id: str, until: float) -> asyncio.Future[News]:
+        """The inbox, or True, when it may have changed; False when it is time to answer.
 
         That is when `until` (loop time) is reached, and when the terminal asks again meanwhile.
         """
-        _end(self._of_terminal.get(terminal_id), look_again=False)
+        _end(self._of_terminal.get(terminal_id), False)
         future = self._of_terminal[terminal_id] = self._loop.create_future()
         if self._closing:
             future.set_result(False)
@@ -49,14 +53,14 @@ class Held:
             self._timer = self._loop.call_later(TICK_S, self._tick)
         return future
 
-    def let_go(self, terminal_id: str, future: asyncio.Future[bool]) -> None:
+    def let_go(self, terminal_id: str, future: asyncio.Future[News]) -> None:
         """The poll is over, whatever ended it."""
         if self._of_terminal.get(terminal_id) is future:
             del self._of_terminal[terminal_id]
 
-    def wake(self, terminal_id: str) -> None:
-        """Have the terminal's poll look again."""
-        _end(self._of_terminal.get(terminal_id), look_again=True)
+    def wake(self, terminal_id: str, contents: Contents | None = None) -> None:
+        """Have the terminal's poll look again, unless this is what it would see."""
+        _end(self._of_terminal.get(terminal_id), contents or True)
 
     def wake_all(self) -> None:
         """Have every held poll look again."""
@@ -67,21 +71,21 @@ class Held:
         now = math.floor(self._loop.time() / TICK_S)
         for tick in [tick for tick in self._due if tick <= now]:
             for future in self._due.pop(tick):
-                _end(future, look_again=False)
+                _end(future, False)
         self._timer = self._loop.call_later(TICK_S, self._tick) if self._due else None
 
     def close(self) -> None:
         """Nobody waits any more: the server stops, and terminals are told what there is."""
         self._closing = True
         for future in self._of_terminal.values():
-            _end(future, look_again=False)
+            _end(future, False)
         if self._timer is not None:
             self._timer.cancel()
 
 
-def _end(future: asyncio.Future[bool] | None, *, look_again: bool) -> None:
+def _end(future: asyncio.Future[News] | None, news: News) -> None:
     if future is not None and not future.done():
-        future.set_result(look_again)
+        future.set_result(news)
 
 
 class Wakeups:
@@ -132,26 +136,38 @@ class Wakeups:
 
     async def _hear(self) -> None:
         wait_ms = int(SILENCE_S * 1000)
-        question = pack("XREAD", "COUNT", 1000, "BLOCK", wait_ms, "STREAMS", NEWS, self._position)
+        question = pack("XREAD", "COUNT", AT_ONCE, "BLOCK", wait_ms, "STREAMS", NEWS, self._position)
         news = await self._pipe.ask(question)
         if news is None:
             self._quiet()
             return
-        for position, members in news[0][1]:
-            self._position = position
-            self._heard(members)
+        heard = news[0][1]
+        self._position = heard[-1][0]
+        self._heard([members for _, members in heard])
 
-    def _heard(self, members: list[Any]) -> None:
-        what, terminal_id = members[0].decode(), members[1].decode()
-        if what == EVICT:
-            self._bearers.evict(terminal_id)
-        self._held.wake(terminal_id)
+    def _heard(self, news: list[list[bytes]]) -> None:
+        """Tell everybody the last there is to know, for what an inbox held before is past."""
+        last: dict[str, Contents | None] = {}
+        for members in news:
+            what, terminal_id = members[0].decode(), members[1].decode()
+            if what == EVICT:
+                self._bearers.evict(terminal_id)
+            if what != CHANGE or terminal_id in last:
+                last[terminal_id] = _carried(members)
+        for terminal_id, contents in last.items():
+            self._held.wake(terminal_id, contents if len(news) < AT_ONCE else None)
 
     async def close(self) -> None:
         """Stop listening."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+
+
+def _carried(members: list[bytes]) -> Contents | None:
+    """The inbox that the news brought along."""
+    inside = [member.decode() for member in members[2:]]
+    return contents_of(inside, trusted=True) if inside else None
 
 
 def _number(position: bytes) -> tuple[int, int]:

@@ -87,6 +87,64 @@ class TestHurry:
         assert redis_client.ttl(inbox.key_of(TILL)) > inbox.HURRY_S
 
 
+class TestNews:
+    def test_a_small_inbox_travels_with_the_news_of_it(self, redis_client: redis.Redis) -> None:
+        declare()
+        first, second = item(1), item(2)
+        inbox.hurry(TILL, 2_000_000_000)
+        inbox.push(TILL, [first])
+        inbox.push(TILL, [second])
+        inbox.drop(TILL, [first.jti])
+        inbox.push(TILL, [second])
+        now = 2_000_000_000
+        assert told(redis_client) == [
+            ("wake", Contents((first,), trusted=True, hurry_until=now)),
+            ("wake", None),
+            ("change", None),
+            ("wake", Contents((second,), trusted=True, hurry_until=now)),
+        ]
+
+    def test_one_that_may_have_lost_something_does_not(self, redis_client: redis.Redis) -> None:
+        inbox.push(TILL, [item(1)])
+        assert told(redis_client) == [("wake", None)]
+
+    def test_of_two_tokens_put_in_together_the_lower_number_is_first(self, redis_client: redis.Redis) -> None:
+        declare()
+        tenth, ninth = item(10), item(9)
+        inbox.push_many([(TILL, tenth), (TILL, ninth)])
+        assert told(redis_client) == [("wake", Contents((ninth, tenth), trusted=True))]
+
+    def test_what_changes_nothing_is_no_news(self, redis_client: redis.Redis) -> None:
+        first = item(1)
+        inbox.push(TILL, [first], wake=False)
+        for _ in range(3):
+            inbox.push(TILL, [first], wake=False)
+        for _ in range(3):
+            inbox.drop(TILL, [first.jti])
+            inbox.clear(TILL)
+        assert told(redis_client) == [("change", None)] * 2
+
+    def test_an_inbox_that_is_cleared_is_news(self, redis_client: redis.Redis) -> None:
+        inbox.push(TILL, [item(1)])
+        inbox.clear(TILL)
+        assert [what for what, _ in told(redis_client)] == ["wake", "change"]
+
+
+def told(client: redis.Redis) -> list[tuple[str, Contents | None]]:
+    """What the stream says of the one terminal: what happened, and the inbox if it travels along."""
+    found = []
+    for _, members in cast("list[tuple[str, dict[str, str]]]", client.xrange(inbox.NEWS)):
+        (what, about), *inside = ((_text(name), _text(value)) for name, value in members.items())
+        assert about == TILL
+        flat = [text for pair in inside for text in pair]
+        found.append((what, inbox.contents_of(flat, trusted=True) if flat else None))
+    return found
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 class TestReader:
     async def test_reads_of_one_loop_turn_leave_in_one_write(self, redis_client: redis.Redis) -> None:
         declare()

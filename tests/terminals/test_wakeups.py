@@ -20,6 +20,7 @@ from terminals.polling.wakeups import Held, Wakeups
 
 TILL, OTHER = "trm_0123456789abcdef", "trm_fedcba9876543210"
 TOKEN = inbox.Item("tok_0123456789abcdef", 1, "cmd_0123456789abcdef", "a.b.c")
+LATER = inbox.Item("tok_fedcba9876543210", 2, "cmd_fedcba9876543210", "d.e.f")
 
 
 class Cache(BearerCache):
@@ -101,6 +102,88 @@ class TestHeld:
         first = held.hold(TILL, patience())
         held.close()
         assert await first is False and await held.hold(OTHER, patience()) is False
+
+
+class TestCarried:
+    """News bring the inbox along, and are believed only if nothing that happened since can be missing."""
+
+    @pytest.fixture(autouse=True)
+    def complete(self, redis_client: redis.Redis) -> None:
+        """All inboxes are."""
+        assert inbox.rebuild(lambda: None)
+
+    async def test_who_waits_is_handed_the_inbox(self) -> None:
+        async with following() as (held, _, _pipe):
+            mine = held.hold(TILL, patience())
+            inbox.push(TILL, [TOKEN])
+            assert await asyncio.wait_for(mine, 2) == inbox.Contents((TOKEN,), trusted=True)
+
+    @pytest.mark.parametrize(
+        "since",
+        [
+            lambda: inbox.drop(TILL, [TOKEN.jti]),
+            lambda: inbox.clear(TILL),
+            lambda: inbox.evict(TILL),
+            lambda: inbox.push(TILL, [LATER], wake=False),
+        ],
+        ids=["taken out", "cleared", "stopped", "more put in silently"],
+    )
+    async def test_what_has_changed_since_is_looked_at(
+        self, since: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with interrupted(monkeypatch) as held:
+            mine = held.hold(TILL, patience())
+            inbox.push(TILL, [TOKEN])
+            since()
+            assert await asyncio.wait_for(mine, 2) is True
+
+    async def test_who_waits_is_handed_all_there_is_lowest_number_first(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with interrupted(monkeypatch) as held:
+            mine = held.hold(TILL, patience())
+            inbox.push(TILL, [LATER])
+            inbox.push(TILL, [TOKEN])
+            assert await asyncio.wait_for(mine, 2) == inbox.Contents((TOKEN, LATER), trusted=True)
+
+    async def test_of_what_came_and_went_and_came_the_last_is_believed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with interrupted(monkeypatch) as held:
+            mine = held.hold(TILL, patience())
+            inbox.push(TILL, [TOKEN])
+            inbox.drop(TILL, [TOKEN.jti])
+            inbox.push(TILL, [LATER])
+            assert await asyncio.wait_for(mine, 2) == inbox.Contents((LATER,), trusted=True)
+
+    async def test_whoever_is_far_behind_looks_for_himself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(wakeups, "AT_ONCE", 2)
+        async with interrupted(monkeypatch) as held:
+            mine = held.hold(TILL, patience())
+            inbox.push(OTHER, [TOKEN])
+            inbox.push(TILL, [TOKEN])
+            inbox.drop(TILL, [TOKEN.jti])
+            assert await asyncio.wait_for(mine, 2) is True
+
+    async def test_nobody_is_woken_for_what_was_taken_out(self) -> None:
+        inbox.push(TILL, [TOKEN])
+        async with following() as (held, cache, _):
+            mine = held.hold(TILL, patience())
+            inbox.drop(TILL, [TOKEN.jti])
+            inbox.evict(OTHER)
+            await until(lambda: cache.forgot == [OTHER])
+            assert not mine.done()
+
+
+@asynccontextmanager
+async def interrupted(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Held]:
+    """A follower whose line is down for a moment, so that what happens now is heard in one go."""
+    monkeypatch.setattr(wakeups, "RECONNECT_S", 0.2)
+    monkeypatch.setattr(redis_pipe, "PAUSE_S", 0.01)
+    inbox.evict("trm_somebody_before")
+    async with following() as (held, _, pipe):
+        pipe._lose(ConnectionResetError())
+        yield held
 
 
 class TestNews:
