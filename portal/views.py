@@ -247,4 +247,5 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """500, without asking anything of a database that may be what broke."""
     number = structlog.contextvars.get_contextvars().get("request_id", "")
-    return HttpResponse(render_to_string("500.html", {"number": number}), status=500)
+    told = {"number": number, "hotline": settings.REKEY_HOTLINE}
+    return HttpResponse(render_to_string("500.html", told), status=500)
