@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from portal.alarms import raise_alarm
 from portal.audit import Tag, record
-from portal.limits import look, rate_of, take, tally
+from portal.limits import look, rate_of, take, tallied, tally
 from portal.models import Merchant, phone_digest
 
 OVERALL, PER_PHONE = "wrong-codes-overall", "wrong-codes-per-phone"
@@ -27,6 +27,11 @@ def note_wrong(phone: str, *, real: bool) -> None:
     # Only whoever took the last one tells it, not everybody after.
     if not look(OVERALL, counted).ok and within and real:
         raise_alarm(Tag.GUESSING_ALARM, limit=OVERALL)
+
+
+def is_worn(address: str) -> bool:
+    """Whether so many wrong codes were typed for this mailbox that none goes there to begin with."""
+    return bool(address) and tallied(PER_PHONE, phone_digest(address)) >= rate_of(PER_PHONE).amount
 
 
 def _distrust(digest: str) -> None:

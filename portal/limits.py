@@ -124,6 +124,12 @@ def tally(name: str, key: str) -> int:
     row, _ = _window(name, key, DAY_S)
     Allowance.objects.bulk_create([Allowance(**row)], ignore_conflicts=True)
     Allowance.objects.filter(**row).update(taken=F("taken") + 1)
+    return tallied(name, key)
+
+
+def tallied(name: str, key: str) -> int:
+    """How many of a limit in SLIDING there were in the last days; nothing is counted."""
+    row, _ = _window(name, key, DAY_S)
     since = row["window_start"] - int(rate_of(name).get_expiry())
     days = Allowance.objects.filter(limit=name, key_digest=row["key_digest"], window_start__gte=since)
     return int(days.aggregate(sum=Sum("taken"))["sum"] or 0)

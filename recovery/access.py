@@ -57,8 +57,9 @@ def remember(response: HttpResponse, token: str) -> None:
 
 def know_again(request: HttpRequest, response: HttpResponse, recovery: Recovery) -> None:
     """Know this browser for the shop it has just proved to be of, unless the proof is in doubt."""
-    if recovery.merchant is not None and not of_texts(recovery):
-        known_browsers.remember(request, response, recovery.merchant, recovery.phone)
+    proved = recovery.phone or recovery.email
+    if recovery.merchant is not None and proved and not of_texts(recovery):
+        known_browsers.remember(request, response, recovery.merchant, proved)
 
 
 def forget(response: HttpResponse) -> None:

@@ -51,7 +51,7 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     tries = challenges.tries_left(challenge)
     return page(
         request,
-        "code",
+        "code_by_mail" if recovery.email else "code",
         recovery,
         2,
         form=form,
@@ -59,8 +59,15 @@ def code(request: HttpRequest, recovery: Recovery) -> HttpResponse:
         tries_left=tries,
         dead=tries == 0,
         stopped=texting.stopped(),
-        **delivery(recovery, timezone.now()),
+        **how_far(recovery),
     )
+
+
+def how_far(recovery: Recovery) -> dict[str, Any]:
+    """What the page says of the way of its code; nobody reports on mails."""
+    if recovery.email:
+        return {"sends_left": challenges.sends_left(recovery.challenge)}
+    return delivery(recovery, timezone.now())
 
 
 def delivery(recovery: Recovery, now: datetime) -> dict[str, Any]:
@@ -88,6 +95,8 @@ def delivery(recovery: Recovery, now: datetime) -> dict[str, Any]:
 @at(*steps.PROVING)
 def delivery_fragment(request: HttpRequest, recovery: Recovery) -> HttpResponse:
     """The moving part of the code page, for a script that asks every two seconds."""
+    if recovery.email:
+        return HttpResponse(status=204, headers={"Rekey-Live": "0"})
     now, challenge = timezone.now(), recovery.challenge
     response = page(request, "code_fragment", recovery, **delivery(recovery, now))
     watched = challenge.last_sent_at is None or now < challenge.last_sent_at + WATCHED

@@ -30,6 +30,14 @@ def of_texts(recovery: Recovery) -> frozenset[Doubt]:
     return frozenset(found)
 
 
+def of_mail(recovery: Recovery) -> frozenset[Doubt]:
+    """What stands against a code by mail that begins a recovery: codes are being guessed everywhere."""
+    merchant = recovery.merchant
+    if merchant is None or known_browser(recovery, merchant) or not guessing.everybody_waits():
+        return frozenset()
+    return frozenset({Doubt.EVERYBODY})
+
+
 def of_phone(merchant: Merchant, now: datetime) -> frozenset[Doubt]:
     """What stands against the registered phone itself: nobody confirmed it for long, or it is new."""
     found = set()

@@ -9,9 +9,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
-from portal.messaging.outbox import queue_message
 from recovery.models import Recovery
 from recovery.steps import UNFINISHED
+from recovery.telling import tell_of
 from terminals import commands
 from terminals.models import Command
 
@@ -49,11 +49,9 @@ def close(command: Command, hotline: str) -> bool:
             facts = {
                 "operator": command.operator_number,
                 "terminal": command.terminal.number,
-                "number": recovery.number,
                 "hotline": hotline,
             }
-            template = "choosing" if command.is_choice else "applied"
-            queue_message(template, recovery.phone, recovery.locale, facts=facts)
+            tell_of(recovery, "choosing" if command.is_choice else "applied", facts)
     return True
 
 

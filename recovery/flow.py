@@ -16,15 +16,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from portal import challenges, changes, texting
+from portal import challenges, changes, guessing, texting
 from portal.audit import Tag, record
 from portal.celery import nudge
-from portal.models import Channel, Merchant, User
+from portal.models import Channel, Merchant, Passkey, User
 from recovery.authority import NotAllowed, actor_of, authorise, note, terminals_of
 from recovery.binding import digest_of, new_token
-from recovery.doubts import of_texts
+from recovery.doubts import of_mail, of_texts
 from recovery.gates.floors import FULL, HALF, Method
-from recovery.identity import merchant_for
+from recovery.identity import mailbox_of, merchant_for
 from recovery.models import Recovery
 from recovery.proving import give
 from recovery.sources import source_of
@@ -48,12 +48,18 @@ class Asked:
     phone: str
     locale: str
     block: str
+    email: str = ""
     user: User | None = None
     terminal: Terminal | None = None
     operator_number: str = ""
     user_code_digest: str = ""
     known_digest: str = ""
     offline: bool = False
+
+    @property
+    def to(self) -> str:
+        """Where the first code goes."""
+        return self.phone or self.email
 
     @property
     def door(self) -> str:
@@ -88,10 +94,22 @@ def start(asked: Asked, token: str) -> Recovery:
 
 
 def _create(asked: Asked, token: str) -> Recovery:
-    recovery = Recovery(
+    recovery = _row_of(asked, token)
+    channel = Channel.EMAIL if asked.email else Channel.SMS
+    recovery.challenge = challenges.open_for(PURPOSE, asked.to, channel, subject=_subject(recovery))
+    recovery.save(force_insert=True)
+    challenges.take_send(recovery.challenge.id)
+    note(Tag.RECOVERY_STARTED, recovery)
+    transaction.on_commit(partial(nudge, "recovery.tasks.resolve", recovery.id))
+    return recovery
+
+
+def _row_of(asked: Asked, token: str) -> Recovery:
+    return Recovery(
         browser_digest=digest_of(token),
         identifier=asked.identifier,
         phone=asked.phone,
+        email=asked.email,
         locale=asked.locale,
         address_block=asked.block,
         signed_in_user=asked.user,
@@ -103,11 +121,23 @@ def _create(asked: Asked, token: str) -> Recovery:
         offline=asked.offline,
         expires_at=timezone.now() + LIFE,
     )
-    recovery.challenge = challenges.open_challenge(PURPOSE, _subject(recovery), asked.phone)
-    recovery.save(force_insert=True)
-    challenges.take_send(recovery.challenge.id)
-    note(Tag.RECOVERY_STARTED, recovery)
-    transaction.on_commit(partial(nudge, "recovery.tasks.resolve", recovery.id))
+
+
+def start_proved(asked: Asked, passkey: Passkey, token: str) -> Recovery | None:
+    """Begin with a passkey that was used just now, in place of a code; None when its shop may not reset."""
+    merchant, now = passkey.user.merchant, timezone.now()
+    if merchant is None or merchant.status != Merchant.Status.ACTIVE or not passkey.user.is_active:
+        return None
+    with transaction.atomic():
+        recovery = _row_of(asked, token)
+        recovery.merchant, recovery.identifier = merchant, merchant.number
+        recovery.state, recovery.resolved_at, recovery.proved_at = State.PROVED, now, now
+        # Nobody is sent a code: this one leads nowhere.
+        recovery.challenge = challenges.open_for(PURPOSE, "", Channel.SMS, subject=_subject(recovery))
+        recovery.save(force_insert=True)
+        note(Tag.RECOVERY_STARTED, recovery)
+        give(recovery, Method.PASSKEY, subject=f"user:{passkey.user_id}")
+        changes.cancel_pending(merchant)
     return recovery
 
 
@@ -136,12 +166,13 @@ def resolve(recovery_id: str) -> bool:
 
 
 def resend(recovery: Recovery, channel: str = Channel.SMS) -> bool:
-    """Take the next slot for the same code, by a text or a call; a worker does the rest.
+    """Take the next slot for the same code, by a text or a call, or by mail; a worker does the rest.
 
     Whether a slot was free.
     """
     if recovery.state not in PROVING:
         return False
+    channel = "" if recovery.email and channel == Channel.SMS else channel
     with transaction.atomic():
         taken = challenges.take_send(recovery.challenge_id, channel)
         if taken:
@@ -173,7 +204,9 @@ def waiting_for_worker(now: datetime) -> list[str]:
 def _text(recovery: Recovery, merchant: Merchant | None) -> bool:
     """Queue the code if all limits on texts allow it; whether they did. A shop's refusal is put on record."""
     source = source_of(recovery, merchant)
-    against = texting.refusal(texting.Ask(recovery.phone, recovery.address_block, merchant, source))
+    channel = recovery.challenge.channel if recovery.email else Channel.SMS
+    ask = texting.Ask(recovery.challenge.to, recovery.address_block, merchant, source, channel=channel)
+    against = guessing.PER_PHONE if guessing.is_worn(recovery.email) else texting.refusal(ask)
     if not against:
         challenges.queue_code(recovery.challenge, "code", recovery.locale, known_source=source != "")
     elif merchant is not None and against != "sms-per-address":
@@ -192,7 +225,8 @@ def prove(recovery: Recovery, text: str) -> Judged:
     before the proof proves nothing after it.
     """
     merchant = recovery.merchant
-    known = recovery.state == State.PROVING and merchant is not None and merchant.phone == recovery.phone
+    same = merchant is not None and recovery.phone in ("", merchant.phone)
+    known = recovery.state == State.PROVING and same
     outcome = challenges.check(recovery.challenge_id, PURPOSE, _subject(recovery), text, accept=known)
     if not outcome.ok:
         return Judged(outcome)
@@ -203,7 +237,9 @@ def prove(recovery: Recovery, text: str) -> Judged:
         step(recovery, State.PROVING, **facts, expires_at=now + LIFE)
         # What is doubted now stays half a proof, though another one ends the doubt a minute later.
         method = Method(recovery.challenge.channel)
-        give(recovery, method, strength=HALF if of_texts(recovery) else FULL)
+        doubted = of_mail(recovery) if recovery.email else of_texts(recovery)
+        subject = mailbox_of(recovery) if recovery.email else ""
+        give(recovery, method, subject=subject, strength=HALF if doubted else FULL)
     return Judged(outcome, token)
 
 

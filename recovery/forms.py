@@ -54,6 +54,31 @@ class IdentifyForm(PlainForm):
         return normalise_identifier(self.cleaned_data["shop"])
 
 
+class MailboxForm(PlainForm):
+    """Which shop, and which mailbox of an owner; whether either exists is never said."""
+
+    shop = forms.CharField(
+        label=_("Merchant number or terminal number"),
+        help_text=_("Merchant number: 15 digits. Terminal number: 8. Both are on any card receipt."),
+        max_length=64,
+    )
+    email = forms.EmailField(
+        label=_("E-mail address"),
+        help_text=_("One that you named as the owner. The code goes there."),
+        max_length=LONGEST_MAIL,
+    )
+    form = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False, initial=new_token)
+
+    def clean_shop(self) -> str:
+        """The number in its one written form."""
+        return normalise_identifier(self.cleaned_data["shop"])
+
+    def clean_email(self) -> str:
+        """The domain in small letters, as it is on file."""
+        name, _at, domain = self.cleaned_data["email"].rpartition("@")
+        return f"{name}@{domain.lower()}"
+
+
 class ObjectionForm(PlainForm):
     """Which notice, and where it came to."""
 

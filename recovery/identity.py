@@ -6,11 +6,12 @@ import re
 from functools import reduce
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from portal.models import Merchant, phone_digest, validate_merchant_number
+from portal.addresses import digest_of
+from portal.models import Address, Merchant, phone_digest, validate_merchant_number
 from recovery.models import Recovery
 from terminals.models import RecoveryRequest
 
@@ -40,13 +41,15 @@ def normalise_identifier(text: str) -> str:
 
 
 def merchant_for(recovery: Recovery) -> Merchant | None:
-    """The merchant a recovery may act for: active, named by what was typed, reachable at the phone typed.
+    """The merchant a recovery may act for: active, named by what was typed, reachable where it was typed.
 
     None is everybody else, and no caller can tell why.
     """
-    found = Merchant.objects.filter(
-        status=Merchant.Status.ACTIVE, phone_digest=phone_digest(recovery.phone)
-    ).exclude(phone_digest="")
+    found = Merchant.objects.filter(status=Merchant.Status.ACTIVE)
+    if recovery.email:
+        found = found.filter(pk__in=_mailboxes(recovery.email).values("merchant"))
+    else:
+        found = found.filter(phone_digest=phone_digest(recovery.phone)).exclude(phone_digest="")
     if recovery.signed_in_user is not None:
         return found.filter(users=recovery.signed_in_user).first()
     if recovery.user_code_digest:
@@ -61,3 +64,15 @@ def merchant_for(recovery: Recovery) -> Merchant | None:
     # Two shops of one owner may share a phone; what was typed then has to name exactly one of them.
     named = list(found.filter(reduce(Q.__or__, ways)).distinct()[:2])
     return named[0] if len(named) == 1 else None
+
+
+def _mailboxes(email: str) -> QuerySet[Address]:
+    """Where owners get mail; what helps is never the first to be asked."""
+    mine = Address.objects.filter(kind=Address.Kind.EMAIL, holder=Address.Holder.OWNER)
+    return mine.filter(digest=digest_of(email), retired_at__isnull=True)
+
+
+def mailbox_of(recovery: Recovery) -> str:
+    """The address, by id, to which the first code went; empty when the shop has it no more."""
+    mine = _mailboxes(recovery.email).filter(merchant=recovery.merchant)
+    return mine.values_list("pk", flat=True).first() or ""

@@ -123,8 +123,8 @@ class Recovery(models.Model):
 
     @property
     def masked_phone(self) -> str:
-        """The phone that was typed, with its middle hidden."""
-        return mask_phone(self.phone)
+        """The phone or the mailbox that was typed, with its middle hidden; empty for none."""
+        return mask_email(self.email) if self.email else mask_phone(self.phone)
 
 
 class Proof(models.Model):

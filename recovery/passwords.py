@@ -90,6 +90,6 @@ def rules_of(recovery: Recovery, terminal: Terminal, operator: Operator) -> Pass
             merchant_number=merchant.number if merchant else "",
             terminal_number=terminal.number,
             serial=terminal.serial,
-            phone_digits=recovery.phone.removeprefix("+86").removeprefix("+"),
+            phone_digits=(merchant.phone if merchant else "").removeprefix("+86").removeprefix("+"),
         ),
     )

@@ -9,7 +9,7 @@ from portal.network import address_block, client_address
 from recovery.pages import page
 
 # What the first form asked, carried on unseen.
-KEPT = ("shop", "phone", "form")
+KEPT = ("shop", "phone", "email", "form")
 
 
 def ask_first(request: HttpRequest, *about: str) -> HttpResponse | None:

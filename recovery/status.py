@@ -173,8 +173,8 @@ def facts_of(recovery: Recovery) -> list[dict[str, Any]]:
     operator = authority.operator_of(recovery) if recovery.proved_at else None
     if operator is not None:
         facts.append((_("Operator"), f"{operator.number} {operator.name}", False))
-    else:
-        facts.append((_("Phone"), recovery.masked_phone, True))
+    elif recovery.masked_phone:
+        facts.append((_("E-mail") if recovery.email else _("Phone"), recovery.masked_phone, True))
     return [{"label": label, "value": value, "num": num} for label, value, num in facts]
 
 

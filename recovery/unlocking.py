@@ -7,10 +7,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from portal.messaging.outbox import queue_message
 from recovery.authority import actor_of, authorise
 from recovery.models import Recovery
 from recovery.steps import LIFE, STATUS_LIFE, OutOfStep, step
+from recovery.telling import tell_of
 from terminals import commands, offline
 from terminals.models import Command, OfflineUnlock, Terminal
 
@@ -57,13 +57,8 @@ def unlock(recovery: Recovery, question: str, hotline: str) -> str:
         )
         _withdraw_older(terminal, recovery.operator_number, actor)
         answer = offline.answer(challenge, requested_by=actor, recovery_ref=recovery.id)
-        facts = {
-            "operator": recovery.operator_number,
-            "terminal": terminal.number,
-            "number": recovery.number,
-            "hotline": hotline,
-        }
-        queue_message("unlocking", recovery.phone, recovery.locale, facts=facts)
+        facts = {"operator": recovery.operator_number, "terminal": terminal.number, "hotline": hotline}
+        tell_of(recovery, "unlocking", facts)
     return answer
 
 

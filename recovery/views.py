@@ -58,16 +58,17 @@ def typed_before(request: HttpRequest) -> dict[str, str]:
 
 
 def asked_of(
-    request: HttpRequest, phone: str, *, identifier: str = "", user_code_digest: str = ""
+    request: HttpRequest, phone: str, *, email: str = "", identifier: str = "", user_code_digest: str = ""
 ) -> flow.Asked:
     """What this browser asks for, and from where."""
     return flow.Asked(
         identifier=identifier,
         phone=phone,
+        email=email,
         locale=get_language() or "zh-hans",
         block=address_block(client_address(request)),
         user_code_digest=user_code_digest,
-        known_digest=known_browsers.digest_of(known_browsers.token_of(request), phone),
+        known_digest=known_browsers.digest_of(known_browsers.token_of(request), phone or email),
     )
 
 
@@ -76,10 +77,10 @@ def begin(request: HttpRequest, asked: flow.Asked, form_key: str) -> HttpRespons
     mine = recovery_of(request)
     if mine is not None and is_about(mine, asked) and just_started(mine):
         return redirect("recovery:code")
-    about = (asked.user_code_digest or asked.identifier, asked.phone, form_key)
+    about = (asked.user_code_digest or asked.identifier, asked.to, form_key)
     if (puzzle := ask_first(request, *about)) is not None:
         return puzzle
-    token = token_for(form_key, asked.user_code_digest or asked.identifier, asked.phone)
+    token = token_for(form_key, asked.user_code_digest or asked.identifier, asked.to)
     recovery = flow.start(asked, token)
     if recovery.state not in steps.PROVING or recovery.expires_at <= timezone.now():
         # The form of a journey that is over, sent once more: a new one.
@@ -92,8 +93,8 @@ def begin(request: HttpRequest, asked: flow.Asked, form_key: str) -> HttpRespons
 
 def is_about(recovery: Recovery, asked: flow.Asked) -> bool:
     """Whether a recovery was started with the very same words."""
-    typed = (recovery.identifier, recovery.user_code_digest, recovery.phone)
-    return typed == (asked.identifier, asked.user_code_digest, asked.phone)
+    typed = (recovery.identifier, recovery.user_code_digest, recovery.phone, recovery.email)
+    return typed == (asked.identifier, asked.user_code_digest, asked.phone, asked.email)
 
 
 def just_started(recovery: Recovery) -> bool:

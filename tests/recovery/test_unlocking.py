@@ -103,7 +103,8 @@ class TestTheAnswer:
     def test_the_phone_is_told(self, chosen: Visitor) -> None:
         chosen.ask_offline(ocra.make_question(1))
         assert texts_to(template="unlocking") == 1
-        assert set(Message.objects.get(template="unlocking").facts) == {"operator", "terminal", "hotline"}
+        told = Message.objects.get(template="unlocking").facts
+        assert set(told) == {"operator", "terminal", "number", "hotline"}
 
     def test_it_is_another_answer_for_another_operator(self, till: PairedTill) -> None:
         question = ocra.make_question(1)
