@@ -29,8 +29,8 @@ BATCH = 200
 
 NOTE_PUSHED = """
 UPDATE terminals_command SET pushed_at = %s, claimed_until = NULL
-WHERE jti = %s AND state IN ('queued', 'fetched') AND EXISTS (
-    SELECT 1 FROM terminals_terminal t WHERE t.id = terminals_command.terminal_id AND t.tampered_at IS NULL)
+WHERE jti = %s AND state IN ('queued', 'fetched')
+    AND (SELECT t.tampered_at FROM terminals_terminal t WHERE t.id = terminals_command.terminal_id) IS NULL
 """
 
 
@@ -137,7 +137,8 @@ def waiting_for_all(terminal_ids: Collection[str]) -> dict[str, list[inbox.Item]
 def _signed() -> QuerySet[Command]:
     """Rows whose token should lie in an inbox: one that was deferred does not, until its time has come."""
     due = Q(retry_at__isnull=True) | Q(retry_at__lte=timezone.now())
-    return Command.objects.filter(_servable(), due, state__in=(QUEUED, FETCHED)).exclude(token="")
+    offered = Command.objects.filter(state__in=(QUEUED, FETCHED), finished_at__isnull=True)
+    return offered.filter(_servable(), due).exclude(token="")
 
 
 def refresh(terminal_id: str) -> None:

@@ -29,15 +29,21 @@ log = structlog.get_logger(__name__)
 # nothing to gain for whoever only has a bearer. Its signed word counts for any distance (see receipts).
 SKIP_MAX = 1000
 
+# Each asks one table by its key: PostgreSQL plans a statement anew each time, and joins cost more than rows.
+OWNERS = """
+SELECT t.id, t.state, t.tampered_at, t.sign_kid, t.enc_kid, t.last_seq,
+    (SELECT s.reported_hwm FROM terminals_terminalstatus s WHERE s.terminal_id = t.id),
+    (SELECT s.keyset_version FROM terminals_terminalstatus s WHERE s.terminal_id = t.id)
+FROM terminals_terminal t WHERE t.id IN (SELECT c.terminal_id FROM terminals_command c WHERE c.id IN ({ids}))
+ORDER BY t.id {lock}
+"""
 WAITING = """
-SELECT c.id, c.kind, c.operator_number, c.args, c.guard, c.sealed, c.sealed_kid, c.requested_by,
-    c.approved_by, c.recovery_ref, c.expires_at, c.claims, c.token, c.seq, c.jti, c.terminal_id,
-    t.state, t.tampered_at, t.sign_kid, t.enc_kid, t.last_seq, s.reported_hwm, s.keyset_version
-FROM terminals_command c JOIN terminals_terminal t ON t.id = c.terminal_id
-    LEFT JOIN terminals_terminalstatus s ON s.terminal_id = t.id
-WHERE c.id IN ({ids}) AND c.state = 'queued' AND c.pushed_at IS NULL
-    AND (c.claimed_until IS NULL OR c.claimed_until < %s)
-ORDER BY c.terminal_id, c.created_at, c.id
+SELECT id, kind, operator_number, args, guard, sealed, sealed_kid, requested_by, approved_by, recovery_ref,
+    expires_at, claims, token, seq, jti, terminal_id
+FROM terminals_command
+WHERE id IN ({ids}) AND state = 'queued' AND pushed_at IS NULL
+    AND (claimed_until IS NULL OR claimed_until < %s)
+ORDER BY terminal_id, created_at, id
 """
 SIGNED = """
 UPDATE terminals_command SET token = %s, token_digest = %s, jkt = %s, seq = %s, jti = %s,
@@ -55,8 +61,21 @@ class Overtaken(Exception):
     """Somebody else moved one of these commands meanwhile; what was begun here is rolled back."""
 
 
+class Owner(NamedTuple):
+    """What is needed of a terminal, as the database gives it."""
+
+    pk: str
+    state: str
+    tampered_at: object | None
+    sign_kid: str | None
+    enc_kid: str | None
+    last_seq: int
+    reported_hwm: int | None
+    keyset_version: int | None
+
+
 class Waiting(NamedTuple):
-    """What is needed of a queued command and its terminal, as the database gives it."""
+    """What is needed of a queued command, as the database gives it."""
 
     pk: str
     kind: str
@@ -74,13 +93,6 @@ class Waiting(NamedTuple):
     seq: int | None
     jti: str | None
     terminal_id: str
-    state: str
-    tampered_at: object | None
-    sign_kid: str | None
-    enc_kid: str | None
-    last_seq: int
-    reported_hwm: int | None
-    keyset_version: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +129,7 @@ def may_receive(state: str, tampered_at: object | None, kind: str) -> bool:
 def unclaimed(now: datetime) -> QuerySet[Command]:
     """Rows that wait to be pushed and that nobody holds."""
     free = Q(claimed_until__isnull=True) | Q(claimed_until__lt=now)
-    return Command.objects.filter(free, state=QUEUED, pushed_at__isnull=True)
+    return Command.objects.filter(free, state=QUEUED, pushed_at__isnull=True, finished_at__isnull=True)
 
 
 def sign(ids: Sequence[str], now: datetime, until: datetime) -> Batch:
@@ -127,40 +139,50 @@ def sign(ids: Sequence[str], now: datetime, until: datetime) -> Batch:
     """
     batch = Batch()
     with transaction.atomic():
-        _lock(ids)
+        owners = _owners(ids)
         for row in _waiting(ids, now):
-            _take(row, batch, now, until)
+            # One that goes to another terminal since is taken by the sweeper.
+            if owner := owners.get(row.terminal_id):
+                _take(row, owner, batch, now, until)
         _store(batch)
     return batch
 
 
-def _lock(ids: Sequence[str]) -> None:
-    """The numbers of one terminal rise one at a time, whoever signs; SQLite has one writer anyway."""
-    if connection.features.has_select_for_update:
-        owners = Command.objects.filter(pk__in=ids).values("terminal_id")
-        locked = Terminal.objects.select_for_update(no_key=True).filter(pk__in=owners).order_by("pk")
-        list(locked.values_list("pk", flat=True))
+def _owners(ids: Sequence[str]) -> dict[str, Owner]:
+    """The terminals of these commands, locked: the numbers of one rise one at a time, whoever signs.
+
+    SQLite has one writer anyway.
+    """
+    lock = "FOR NO KEY UPDATE" if connection.features.has_select_for_update else ""
+    with connection.cursor() as cursor:
+        cursor.execute(OWNERS.format(ids=_places(ids), lock=lock), ids)
+        return {row[0]: Owner(*row) for row in cursor.fetchall()}
 
 
 def _waiting(ids: Sequence[str], now: datetime) -> list[Waiting]:
-    """Those of `unclaimed`, each with what is needed."""
-    text = WAITING.format(ids=", ".join(["%s"] * len(ids)))
+    """Those of `unclaimed`, as they are once their terminals are locked."""
     with connection.cursor() as cursor:
-        cursor.execute(text, [*ids, connection.ops.adapt_datetimefield_value(now)])
+        cursor.execute(
+            WAITING.format(ids=_places(ids)), [*ids, connection.ops.adapt_datetimefield_value(now)]
+        )
         return [Waiting(*row) for row in cursor.fetchall()]
 
 
-def _take(row: Waiting, batch: Batch, now: datetime, until: datetime) -> None:
-    if not may_receive(row.state, row.tampered_at, row.kind):
+def _places(ids: Sequence[str]) -> str:
+    return ", ".join(["%s"] * len(ids))
+
+
+def _take(row: Waiting, owner: Owner, batch: Batch, now: datetime, until: datetime) -> None:
+    if not may_receive(owner.state, owner.tampered_at, row.kind):
         return
     if row.kind in GUARDED and not row.approved_by:
         return  # the database refuses such rows as well
     if row.token:
         _hold(row, batch, until)
-    elif row.sealed and row.sealed_kid != row.enc_kid:
+    elif row.sealed and row.sealed_kid != owner.enc_kid:
         batch.stale.append(row.pk)
     else:
-        _sign(row, batch, now, until)
+        _sign(row, owner, batch, now, until)
 
 
 def _hold(row: Waiting, batch: Batch, until: datetime) -> None:
@@ -170,12 +192,12 @@ def _hold(row: Waiting, batch: Batch, until: datetime) -> None:
         batch.ready.append(_ready(row, row.jti or "", row.seq or 0, row.token))
 
 
-def _sign(row: Waiting, batch: Batch, now: datetime, until: datetime) -> None:
+def _sign(row: Waiting, owner: Owner, batch: Batch, now: datetime, until: datetime) -> None:
     """One that cannot be signed must not keep the others from going out."""
-    number = batch.numbers.get(row.terminal_id) or max(row.last_seq, _skipped_to(row))
-    claims = _claims(row, number + 1, now)
+    number = batch.numbers.get(row.terminal_id) or max(owner.last_seq, _skipped_to(owner))
+    claims = _claims(row, owner, number + 1, now)
     try:
-        token = signer.ring().sign(claims, row.keyset_version)
+        token = signer.ring().sign(claims, owner.keyset_version)
     except signer.NoSigningKey as error:
         log.critical("cannot_sign", command=row.pk, why=str(error))
         batch.failed.append(row.pk)
@@ -185,7 +207,7 @@ def _sign(row: Waiting, batch: Batch, now: datetime, until: datetime) -> None:
         batch.failed.append(row.pk)
         return
     batch.numbers[row.terminal_id] = number + 1
-    digest, jkt, jti = jose.digest(token), row.sign_kid or "", claims["jti"]
+    digest, jkt, jti = jose.digest(token), owner.sign_kid or "", claims["jti"]
     moment = connection.ops.adapt_datetimefield_value
     batch.stored.append((token, digest, jkt, number + 1, jti, moment(until), row.pk))
     batch.recorded.append((jti, row.pk, jkt, number + 1, digest, moment(now)))
@@ -207,24 +229,24 @@ def _store(batch: Batch) -> None:
         cursor.executemany(NUMBERED, [(number, pk) for pk, number in batch.numbers.items()])
 
 
-def _skipped_to(row: Waiting) -> int:
+def _skipped_to(owner: Owner) -> int:
     """The number a terminal last said it has seen, if that is a little more than we remember giving out.
 
     Then the database was restored: a number it has used is not given out a second time, and people are told.
     """
-    seen, ours = row.reported_hwm, row.last_seq
+    seen, ours = owner.reported_hwm, owner.last_seq
     if not ours or seen is None or not ours < seen <= ours + SKIP_MAX:
         return 0
-    terminal = Terminal.objects.select_related("store__merchant").get(pk=row.terminal_id)
+    terminal = Terminal.objects.select_related("store__merchant").get(pk=owner.pk)
     raise_alert(TerminalAlert.Kind.HWM_AHEAD, terminal, hwm=seen, ours=ours)
     return seen
 
 
-def _claims(row: Waiting, seq: int, now: datetime) -> dict[str, Any]:
+def _claims(row: Waiting, owner: Owner, seq: int, now: datetime) -> dict[str, Any]:
     claims: dict[str, Any] = {
         "iss": settings.REKEY_ORIGIN,
         "aud": row.terminal_id,
-        "jkt": row.sign_kid,
+        "jkt": owner.sign_kid,
         "iat": int(now.timestamp()),
         "exp": _unix(row.expires_at),
         "jti": new_id("tok"),

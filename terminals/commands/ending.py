@@ -94,8 +94,9 @@ def clear(terminal: Terminal, chosen: Iterable[str], *, by: str, why: str) -> in
 
 def expire_due(now: datetime) -> int:
     """End what is past its time by more than the clocks may differ; how many."""
-    due = Command.objects.filter(state__in=OPEN, expires_at__lt=now - timedelta(seconds=SKEW))
-    return sum(_expire(command) for command in due[:EXPIRE_BATCH])
+    unfinished = Command.objects.filter(finished_at__isnull=True, applied_at__isnull=True)
+    late = unfinished.filter(expires_at__lt=now - timedelta(seconds=SKEW))
+    return sum(_expire(command) for command in late.order_by("expires_at")[:EXPIRE_BATCH])
 
 
 def _expire(command: Command) -> bool:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
@@ -139,6 +140,10 @@ def store(command: Command, why: str = "") -> None:
         transaction.on_commit(partial(nudge, "terminals.tasks.deliver", command.id))
 
 
+def _open_for(terminal: Terminal) -> QuerySet[Command]:
+    return Command.objects.filter(terminal=terminal, state__in=OPEN, finished_at__isnull=True)
+
+
 def _may_issue(terminal: Terminal, kind: str, operator_number: str) -> None:
     if terminal.tampered_at is not None:
         raise CannotIssue("tampered")
@@ -150,7 +155,7 @@ def _may_issue(terminal: Terminal, kind: str, operator_number: str) -> None:
         raise CannotIssue("unsupported")
     if operator_number and not Operator.objects.filter(terminal=terminal, number=operator_number).exists():
         raise CannotIssue("no_operator")
-    if Command.objects.filter(terminal=terminal, state__in=OPEN).count() >= OPEN_COMMANDS_MAX:
+    if _open_for(terminal).count() >= OPEN_COMMANDS_MAX:
         raise CannotIssue("too_many_open")
 
 
@@ -170,8 +175,6 @@ def _supersede_older(command: Command) -> None:
     """A newer credential beats the older ones, wherever those have got to."""
     if command.kind != SET_CREDENTIAL:
         return
-    older = Command.objects.filter(
-        terminal=command.terminal, kind=command.kind, operator_number=command.operator_number, state__in=OPEN
-    ).exclude(pk=command.pk)
-    for old in older:
+    same = _open_for(command.terminal).filter(kind=command.kind, operator_number=command.operator_number)
+    for old in same.exclude(pk=command.pk):
         settle(old, State.SUPERSEDED, actor=command.requested_by, superseded_by=command)

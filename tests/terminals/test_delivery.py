@@ -7,12 +7,14 @@ from datetime import timedelta
 import pytest
 import redis
 import structlog
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from portal.audit import Tag
 from portal.models import AuditEvent
-from terminals import commands, delivery, inbox, jose
+from terminals import commands, delivery, inbox, jose, signing
 from terminals.claims import parse_command
 from terminals.keys import issuer, signer
 from terminals.models import Command, CommandToken, Terminal
@@ -98,6 +100,34 @@ class TestSigning:
         command = reset(till)
         Terminal.objects.update(state=Terminal.State.QUARANTINED)
         assert not delivery.deliver(command.pk) and not tokens_in_inbox(till.terminal)
+
+
+class TestCost:
+    """A reset waits for these statements, and each of them is planned anew on PostgreSQL."""
+
+    def test_a_delivery_takes_two_readings_and_four_writings(self, till: PairedTill) -> None:
+        command = reset(till)
+        with CaptureQueriesContext(connection) as queries:
+            assert delivery.deliver(command.pk)
+        # What the issuer keys are is asked once a second, whatever is signed.
+        said = [query["sql"] for query in queries if "terminals_issuerkey" not in query["sql"]]
+        readings = [sql for sql in said if "SELECT" in sql.split("UPDATE")[0]]
+        writings = [sql for sql in said if "UPDATE terminals_" in sql or "INSERT INTO" in sql]
+        assert (len(readings), len(writings)) == (2, 4)
+
+    def test_a_command_that_went_to_another_terminal_is_not_signed_for_the_old_one(
+        self, till: PairedTill, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        command = reset(till)
+        monkeypatch.setattr(signing, "_owners", lambda ids: {})
+        assert not delivery.deliver(command.pk)
+        assert fresh(command).state == State.QUEUED and fresh(command).token == ""
+
+    def test_no_index_of_what_is_open_is_a_way_to_anything_by_its_state(self) -> None:
+        """A database that last counted when nothing was open would read all that is open for one row."""
+        assert not [
+            index.name for index in Command._meta.indexes if "state" in f"{index.condition}{index.fields}"
+        ]
 
 
 class TestFailures:
