@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,12 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.data}: {made}")
         return 0
     began = time.monotonic()
-    outcomes = [outcome for name in names for outcome in _measure(name, scale, options)]
-    text = report.text(outcomes, wanted, options.rounds, time.monotonic() - began)
+    found = {name: _measure(name, scale, options) for name in names}
+    outcomes = [outcome for outcome in found.values() if outcome is not None]
+    failed = [name for name in names if found[name] is None]
+    text = report.text(outcomes, wanted, options.rounds, time.monotonic() - began, failed)
     print(text)
     if options.write:
         Path(options.write).write_text(text, "utf-8")
-    return int(any(not figure.met for one in outcomes for figure in one.figures if figure.number in wanted))
+    short = any(not figure.met for one in outcomes for figure in one.figures if figure.number in wanted)
+    return int(bool(failed) or short)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -60,16 +64,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def _measure(name: str, scale: Scale, options: argparse.Namespace) -> Iterator[Outcome]:
+def _measure(name: str, scale: Scale, options: argparse.Namespace) -> Outcome | None:
+    """What was found; None when it could not be measured, which does not keep the others from being."""
     print(f"· {name}", file=sys.stderr, flush=True)
-    with _environment() as env:
-        env["PATH"] = os.environ["PATH"]
-        if name != "growth":
-            yield _run(name, scale, options.rounds, env)
-            return
-        with data.servers(options.data, scale, env) as (small, large, made):
-            databases = {"DATABASE_URL": small, "BENCH_LARGE": large, "BENCH_MADE": made}
-            yield _run(name, scale, options.rounds, env | databases)
+    try:
+        with _environment() as env:
+            env["PATH"] = os.environ["PATH"]
+            if name != "growth":
+                return _run(name, scale, options.rounds, env)
+            with data.servers(options.data, scale, env) as (small, large, made):
+                databases = {"DATABASE_URL": small, "BENCH_LARGE": large, "BENCH_MADE": made}
+                return _run(name, scale, options.rounds, env | databases)
+    except Exception:  # noqa: BLE001 - whatever it is, the other groups are measured all the same
+        traceback.print_exc()
+        return None
 
 
 @contextmanager
@@ -90,8 +98,7 @@ def _run(name: str, scale: Scale, rounds: int, env: dict[str, str]) -> Outcome:
         order, found = Path(folder) / "order", Path(folder) / "found"
         order.write_bytes(pickle.dumps((scale, rounds)))
         command = [sys.executable, "-m", "benchmarks.suite", name, str(order), str(found)]
-        if subprocess.run(command, env=env, cwd=HERE.parent, check=False).returncode:
-            raise SystemExit(f"{name} failed; what went wrong stands above.")
+        subprocess.run(command, env=env, cwd=HERE.parent, check=True)
         outcome = pickle.loads(found.read_bytes())
     assert isinstance(outcome, Outcome)
     return outcome

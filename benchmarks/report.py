@@ -17,18 +17,24 @@ over rounds of what the ceiling and the product used in the same round. How each
 it does not include, is in [README.md](README.md)."""
 
 
-def text(outcomes: Sequence[Outcome], wanted: Collection[int], rounds: int, took_s: float) -> str:
-    """The whole page; figures that were not asked for are left out."""
+def text(
+    outcomes: Sequence[Outcome],
+    wanted: Collection[int],
+    rounds: int,
+    took_s: float,
+    failed: Sequence[str] = (),
+) -> str:
+    """The whole page; figures that were not asked for are left out, groups that `failed` are named."""
     figures = sorted(
         (f for one in outcomes for f in one.figures if f.number in wanted), key=lambda f: f.number
     )
     foreign = [value for one in outcomes for value in one.foreign]
-    parts = [INTRO, _machine(rounds, took_s, foreign), _figures(figures)]
+    parts = [INTRO, _machine(rounds, took_s, foreign, failed), _figures(figures)]
     parts += [_table(table) for one in outcomes for table in one.tables]
     return "\n\n".join(parts) + "\n"
 
 
-def _machine(rounds: int, took_s: float, foreign: Sequence[float]) -> str:
+def _machine(rounds: int, took_s: float, foreign: Sequence[float], failed: Sequence[str]) -> str:
     facts = [
         *machine.describe(),
         ("cores used", "server on one, load and Redis on another" if machine.cores().apart else "only one!"),
@@ -39,6 +45,8 @@ def _machine(rounds: int, took_s: float, foreign: Sequence[float]) -> str:
         noisy = sum(value > NOISY for value in foreign)
         spread = f"median {number(median(foreign))}, most {number(max(foreign))} cores"
         facts.append(("foreign CPU", f"{spread}; {noisy} of {len(foreign)} windows above {NOISY}"))
+    if failed:
+        facts.append(("**failed, not measured**", ", ".join(failed)))
     return "\n".join(["| machine | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts)])
 
 

@@ -135,13 +135,21 @@ def push_many(items: Iterable[tuple[str, Item]], *, wake: bool = True) -> None:
     for terminal_id, item in items:
         members = inside.setdefault(terminal_id, [])
         members += (item.jti, f"{item.seq} {item.command_id} {item.token}")
-    what = WAKE if wake else CHANGE
     with reachable() as server:
+        if len(inside) == 1:
+            # Somebody may be waiting for it, and a pipeline for one costs time.
+            _put(server, *inside.popitem(), wake=wake)
+            return
         pipe = server.pipeline(transaction=False)
         for terminal_id, members in inside.items():
-            keys = key_of(terminal_id), NEWS, GENERATION
-            pipe.eval(_PUT, len(keys), *keys, KEEP_S, NEWS_KEPT, what, terminal_id, CARRIED_MAX, *members)
+            _put(pipe, terminal_id, members, wake=wake)
         pipe.execute()
+
+
+def _put(server: redis.Redis, terminal_id: str, members: list[str], *, wake: bool) -> None:
+    keys = key_of(terminal_id), NEWS, GENERATION
+    limits = KEEP_S, NEWS_KEPT, WAKE if wake else CHANGE, terminal_id, CARRIED_MAX
+    server.eval(_PUT, len(keys), *keys, *limits, *members)
 
 
 def _tell(server: redis.Redis, what: str, terminal_id: str) -> None:

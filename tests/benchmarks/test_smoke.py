@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks import machine, report
 from benchmarks.figures import Bound, Figure, Outcome, Table, number
 from benchmarks.load import Window, answer_length, get, quantile
@@ -53,6 +54,24 @@ def test_a_figure_is_met_when_all_its_bounds_are() -> None:
     page = report.text([Outcome([short], [Table("Rows", ("what",), [["a"]])], [0.1, 0.4])], (5,), 3, 60)
     assert "**short**" in page and "1 of 2 windows above 0.25" in page
     assert "of the ceiling 85.0 % (≥ 80.0 %)<br>p50 3.50× (≤ 3.00×)" in page
+
+
+def test_a_group_that_cannot_be_measured_is_named_and_the_others_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = Figure(8, "signing", "fast", "-", [Bound("of the ceiling", 66, 25, " %")], "rows")
+
+    def measure(name: str, *_: object) -> Outcome:
+        if name == "flood":
+            raise RuntimeError("the server hung up")
+        return Outcome([met])
+
+    page = tmp_path / "RESULTS.md"
+    monkeypatch.setattr(command, "_run", measure)
+    assert command.main(["--only", "8", "10", "--tiny", "--write", str(page)]) == 1
+    text = page.read_text("utf-8")
+    assert "| **failed, not measured** | flood |" in text and "| 8 | signing |" in text
+    assert command.main(["--only", "8", "--tiny"]) == 0
 
 
 def test_windows_count_and_order_what_they_saw() -> None:
