@@ -1,0 +1,28 @@
+"""Which modules are changed, and which tests have to notice."""
+
+GATES = ("recovery/test_gates.py", "recovery/test_policies.py", "recovery/test_authority.py")
+PROOFS = ("recovery/test_proving.py", "recovery/test_proving_by_address.py", "recovery/test_presence.py")
+JOURNEY = ("recovery/test_journey.py", "recovery/test_owner.py", "recovery/test_unlocking.py")
+CODES = ("portal/test_challenges.py", "messaging/test_channels.py", "portal/test_devices.py")
+MONEY = ("portal/test_spending.py", "portal/test_conversion.py")
+OWNERS = ("recovery/test_guessing.py", "recovery/test_locking_out.py")
+
+COVERED_BY: dict[str, tuple[str, ...]] = {
+    "recovery/gates/decide.py": GATES,
+    "recovery/gates/floors.py": GATES,
+    "recovery/gates/policy.py": GATES,
+    "recovery/authority.py": (*GATES, *PROOFS, *JOURNEY, *OWNERS, "recovery/test_not_me.py"),
+    "recovery/proving.py": PROOFS,
+    "portal/challenges.py": (*CODES, "recovery/test_delivery.py", "recovery/test_guessing.py"),
+    "portal/limits.py": ("portal/test_limits.py", "recovery/test_guessing.py", *MONEY),
+    "portal/texting.py": (*MONEY, *OWNERS, "messaging/test_channels.py"),
+    "portal/guessing.py": OWNERS,
+    "portal/spending.py": (*MONEY, *OWNERS),
+    "portal/breaker.py": ("portal/test_breaker.py",),
+    "portal/conversion.py": MONEY,
+    "portal/dialling.py": MONEY,
+    "portal/puzzles.py": ("recovery/test_puzzle.py",),
+    "portal/recovery_codes.py": ("portal/test_recovery_codes.py", "recovery/test_proving.py"),
+}
+# At least so many of a hundred changes have to be noticed.
+BAR = 90
