@@ -1,41 +1,13 @@
-"""Indexes of commands hold what is open and nothing else; those that nobody asks are gone.
+"""Indexes of commands hold what is open and nothing else.
 
 Writing a command down, signing it and noting that it was pushed each touched eighteen indexes. With ten million
 finished commands most of them were pages that nobody else had read for long.
 """
 
 import django.db.models.deletion
-from django.apps.registry import Apps
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-
-# Space on each page for a new version of a row: a number is given out, and no index has to be told.
-FILL = 85
-
-
-def take_the_time(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Reading all commands takes longer than a request may; until the end of this transaction it is let."""
-    if schema_editor.connection.vendor == "postgresql":
-        schema_editor.execute("SET LOCAL statement_timeout = 0")
-
-
-def drop_what_nobody_asks(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """Django makes a second index of each text for LIKE 'beginning%', and we look texts up whole.
-
-    Others may come back when one of the fields is altered; they do no harm but cost time.
-    """
-    if schema_editor.connection.vendor != "postgresql":
-        return
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT quote_ident(schemaname) || '.' || quote_ident(indexname) FROM pg_indexes"
-            " WHERE schemaname = ANY (current_schemas(false)) AND tablename LIKE %s AND indexname LIKE %s",
-            [r"terminals\_%", r"%\_like"],
-        )
-        found = [name for (name,) in cursor.fetchall()]
-    for name in found:
-        schema_editor.execute(f"DROP INDEX {name}")
-    schema_editor.execute(f"ALTER TABLE terminals_terminal SET (fillfactor = {FILL})")
+from django.db.migrations.state import ProjectState
 
 
 class Migration(migrations.Migration):
@@ -45,7 +17,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunPython(take_the_time, migrations.RunPython.noop),
         migrations.RemoveIndex(
             model_name='command',
             name='command_inbox',
@@ -112,5 +83,12 @@ class Migration(migrations.Migration):
             model_name='command',
             index=models.Index(condition=models.Q(('superseded_by__isnull', False)), fields=['superseded_by'], name='command_superseded'),
         ),
-        migrations.RunPython(drop_what_nobody_asks, migrations.RunPython.noop),
     ]
+
+    def apply(
+        self, project_state: ProjectState, schema_editor: BaseDatabaseSchemaEditor, collect_sql: bool = False
+    ) -> ProjectState:
+        """Reading all commands takes longer than a request may; until this transaction ends it is let."""
+        if schema_editor.connection.vendor == "postgresql":
+            schema_editor.execute("SET LOCAL statement_timeout = 0")
+        return super().apply(project_state, schema_editor, collect_sql)
