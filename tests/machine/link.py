@@ -61,7 +61,9 @@ class Server:
 
     def _poll(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         query = request.path.partition("?")[2]
-        given = {name.lower().replace("-", "_"): value for name, value in request.headers.items()}
+        given: dict[str, Any] = {
+            name.lower().replace("-", "_"): value for name, value in request.headers.items()
+        }
         answer = self.runner.run(asgi.ask(None, query.replace("wait=25", "wait=0"), **given))
         return answer.status, answer.headers, answer.body
 
