@@ -1,4 +1,4 @@
-"""Owners are reminded to confirm how their shop is reached: by day, once in so many days, and only who can."""
+"""Owners are reminded to confirm how their shop is reached: by day, once in so many days, if they can."""
 
 from __future__ import annotations
 
