@@ -97,7 +97,7 @@ def carelessly(pick: Callable[[dict[str, Any]], bool]) -> type[Judge]:
         if not pick(header):
             return None
         signed = f"{head}.{payload}".encode()
-        return jose.Unverified(header["kid"], signed, payload.encode(), jose.unb64u(signature))
+        return jose.Unverified(header["kid"], signed, jose.unb64u(payload), jose.unb64u(signature))
 
     return judge(form=forgiven(mend))
 

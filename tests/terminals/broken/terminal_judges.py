@@ -57,7 +57,7 @@ breaks(
     judge=judge(
         signature=forgiven(
             lambda refusal, unread, entry: (
-                json.loads(jose.unb64u(unread._payload)) if refusal.rc == "malformed" else None
+                json.loads(unread._payload) if refusal.rc == "malformed" else None
             )
         )
     ),
@@ -109,7 +109,7 @@ breaks(
     judge=judge(
         signature=forgiven(
             lambda refusal, unread, entry: (
-                json.loads(jose.unb64u(unread._payload))
+                json.loads(unread._payload)
                 if refusal.rc == "bad_signature" and unread._signature != bytes(64)
                 else None
             )

@@ -85,8 +85,8 @@ breaks(
     judge=judge(
         signature=lambda real: (
             lambda unread, entry: (
-                _wrong_issuer(json.loads(jose.unb64u(unread._payload)))
-                if "elsewhere" in str(json.loads(jose.unb64u(unread._payload)).get("iss"))
+                _wrong_issuer(json.loads(unread._payload))
+                if "elsewhere" in str(json.loads(unread._payload).get("iss"))
                 else real(unread, entry)
             )
         )
