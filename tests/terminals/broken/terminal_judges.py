@@ -56,9 +56,7 @@ breaks(
     "refuse-json-twice",
     judge=judge(
         signature=forgiven(
-            lambda refusal, unread, entry: (
-                json.loads(unread._payload) if refusal.rc == "malformed" else None
-            )
+            lambda refusal, unread, entry: json.loads(unread._payload) if refusal.rc == "malformed" else None
         )
     ),
 )
