@@ -14,11 +14,12 @@ from django.contrib.auth.models import Permission  # noqa: E402 - Django has to 
 from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from portal import addresses, recovery_codes  # noqa: E402
+from portal import addresses, changes, recovery_codes  # noqa: E402
 from portal.devices import TOTPDevice  # noqa: E402
 from portal.messaging.outbox import note_report  # noqa: E402
 from portal.models import Address, Challenge, Message, Passkey, User  # noqa: E402
-from recovery.models import Ticket  # noqa: E402
+from recovery import endings  # noqa: E402
+from recovery.models import Recovery, Ticket  # noqa: E402
 from terminals import commands  # noqa: E402
 from terminals.models import Command  # noqa: E402
 from tests import cast  # noqa: E402
@@ -68,7 +69,9 @@ def report(status: str, error: str = "") -> None:
 
 
 def forget(username: str) -> None:
-    """This owner has nothing but a phone for codes, as on the first day."""
+    """This owner has nothing but a phone for codes, and no reset under way, as on the first day."""
+    Recovery.objects.filter(merchant__users__username=username).update(expires_at=timezone.now())
+    endings.give_up_expired(timezone.now())
     TOTPDevice.objects.filter(user__username=username).delete()
     Passkey.objects.filter(user__username=username).delete()
 
@@ -96,6 +99,23 @@ def people(username: str, mailbox: str, phone: str) -> None:
         Address.objects.get_or_create(merchant=merchant, digest=digest, retired_at=None, defaults=named)
 
 
+def swap(username: str, phone: str) -> None:
+    """Somebody at the desk has put this phone in the place of the registered one; the one that was."""
+    merchant = User.objects.get(username=username).merchant
+    assert merchant is not None
+    old, merchant.phone = merchant.phone, phone
+    merchant.save()
+    changes.made_at_desk(merchant, old, "backstage")
+    print(old)
+
+
+def phone(username: str) -> None:
+    """The registered phone of this owner's shop, as it is now."""
+    merchant = User.objects.get(username=username).merchant
+    assert merchant is not None
+    print(merchant.phone)
+
+
 def wait() -> None:
     """Half a minute has passed for everybody who waits for a code."""
     Challenge.objects.filter(used_at=None).update(last_sent_at=F("last_sent_at") - timedelta(seconds=30))
@@ -118,6 +138,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "app": app,
     "paper": paper,
     "people": people,
+    "swap": swap,
+    "phone": phone,
     "wait": wait,
     "ticket": ticket,
 }
