@@ -16,6 +16,7 @@ django.setup()
 from django.db import connection  # noqa: E402 - Django has to be set up first
 from django.db.models import F  # noqa: E402
 
+from portal.entry import invitations  # noqa: E402
 from portal.models import Challenge, Merchant, Message, Store  # noqa: E402
 from recovery.models import Recovery  # noqa: E402
 from terminals import commands as commands_of  # noqa: E402
@@ -80,6 +81,11 @@ def owner(number: str) -> dict[str, str]:
     return {"username": user.username, "password": cast.PASSWORD}
 
 
+def invitation(number: str) -> str:
+    """The code with which somebody of this merchant may open an account."""
+    return invitations.invite(Merchant.objects.get(number=number), "office")
+
+
 def rename(table: str, to: str) -> None:
     """Take a table away, or bring it back: every page that needs it breaks."""
     with connection.cursor() as cursor:
@@ -124,6 +130,7 @@ DOORS = (
     counts,
     full_keyboard,
     owner,
+    invitation,
     rename,
     challenges,
     pairing_code,

@@ -31,10 +31,12 @@ from tests.faults import test_redis_and_worker_loss as loss
 from tests.faults.tills import CHEAP
 
 GOOD = "Kanari-7/+Vogel"
+JOINED = "Kanari-4/+Vogel"
 TYPED = {
     "a password the two of which differ": "Kanari-8/+Vogel",
     "a password against the rules": "Kanari-9/+Vogel" + "x" * 20,
     "a sign-in password": "Kanari-5/+Vogel",
+    "a password that is easy to guess": "kanarikanari",
     "a wrong code": "730941",
     "another wrong code": "581026",
 }
@@ -55,6 +57,7 @@ def test_no_secret_is_found_after_the_journey_and_every_error(
         with running_till(server, shops[0]):
             journey, secrets = walk(server, shops[0])
             secrets |= sign_in(server, shops[0])
+            secrets |= join(server, shops[0])
         secrets |= terminal_errors(server, shops)
         break_things(server, shops[1])
         lying = list(values(server.redis()))
@@ -169,6 +172,27 @@ def sign_in(server: stack.Stack, shop: dict[str, Any]) -> dict[str, str]:
         "the owner's password": owner["password"],
         "the session before the code": pending,
         "the session": session,
+    }
+
+
+def join(server: stack.Stack, shop: dict[str, Any]) -> dict[str, str]:
+    """Somebody who was invited opens an account, after a password that was too easy."""
+    invitation = server.office("invitation", number=shop["shop"])
+    browser = Driver(server.origin, address="10.1.3.1", sms=server.var / "sms.log", limit_s=30)
+    browser.go("/join")
+    seen = len(browser.codes(shop["phone"]))
+    browser.submit("code", code=invitation)
+    code = browser.await_code(shop["phone"], seen)
+    browser.submit("code", code=code)
+    browser.at("/join/account")
+    for password in (TYPED["a password that is easy to guess"], JOINED):
+        browser.submit("new_password", username="second", new_password=password, again=password)
+    browser.at("/account/secure")
+    return {
+        "the invitation": invitation,
+        "the invitation as it is read": invitation.replace("-", ""),
+        "the code of the phone": code,
+        "the password of the new account": JOINED,
     }
 
 
