@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, TimeoutError
+from playwright.sync_api import Browser, ConsoleMessage, Page
+from playwright.sync_api import TimeoutError as TooLate
 
 from terminals.policy import Context, PasswordPolicy, violations
 from tests.driver import SIX_DIGITS
@@ -197,7 +198,7 @@ class Walker:
         """Wait until the browser is on this page; whoever stays where they are reads why on the page."""
         try:
             self.page.wait_for_url(re.compile(re.escape(self.origin + path) + r"(\?.*)?$"))
-        except TimeoutError as late:
+        except TooLate as late:
             said = self.page.locator("main").inner_text()
             raise AssertionError(f"{path} does not come; {self.page.url} says: {said}") from late
 
