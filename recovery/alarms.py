@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy, override
 
 from portal.alarms import alarm_raised
 from portal.audit import Tag
-from recovery.tickets import open_about_terminal, open_for_staff
+from recovery.desk.tickets import open_about_terminal, open_for_staff
 from terminals.alerts import alert_raised
 from terminals.models import TerminalAlert
 

@@ -15,8 +15,8 @@ from portal.audit import Tag, record
 from portal.models import Merchant
 from portal.notices import tell_shop
 from recovery.authority import actor_of, note
+from recovery.desk.tickets import open_about_shop, open_about_terminal
 from recovery.models import Recovery
-from recovery.tickets import open_about_shop, open_about_terminal
 from terminals import commands
 from terminals.models import Command, Terminal
 

@@ -9,8 +9,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.secrets import mask_phone
-from recovery import tickets
 from recovery.access import page_of, recovery_of, shielded
+from recovery.desk import tickets
 from recovery.forms import SupportForm
 from recovery.models import Recovery
 from recovery.status import facts_of

@@ -11,7 +11,7 @@ from django.utils.translation import override
 
 from portal.models import AddressChange
 from portal.vetoes import vetoed
-from recovery.tickets import open_about_shop
+from recovery.desk.tickets import open_about_shop
 
 STEP = "veto"
 

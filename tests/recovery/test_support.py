@@ -11,7 +11,7 @@ from django.urls import reverse
 from portal.admin_site import change_address
 from portal.audit import Tag
 from portal.models import AuditEvent, User
-from recovery import tickets
+from recovery.desk import tickets
 from recovery.models import Recovery, Ticket, TicketEntry
 from tests.cast import make_staff, signed_in
 from tests.recovery.visitor import PHONE, SHOP, Visitor, make_shop, texts_to

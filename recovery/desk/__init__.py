@@ -1,0 +1,1 @@
+"""The desk: what support staff do about a ticket. Nothing here can hold a password or a code."""

@@ -1,0 +1,17 @@
+"""Rows of the self-service flow and of the desk."""
+
+from recovery.models.objections import Objection
+from recovery.models.policies import GatePolicy
+from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
+from recovery.models.tickets import Ticket, TicketEntry
+
+__all__ = [
+    "GatePolicy",
+    "Objection",
+    "Proof",
+    "Recovery",
+    "Ticket",
+    "TicketEntry",
+    "new_receipt_number",
+    "new_recovery_id",
+]

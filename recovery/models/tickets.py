@@ -1,0 +1,92 @@
+"""The tickets that people take over from where somebody got stuck."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from portal.fields import EncryptedTextField
+from portal.models import new_public_id
+from portal.secrets import mask_phone
+from recovery.models.recoveries import Recovery, new_receipt_number
+
+
+class Ticket(models.Model):
+    """A case that a person has to look at. It proves nothing: whatever it says was typed by somebody."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")
+        WAITING = "waiting", _("waiting for the merchant")
+        CLOSED = "closed", _("closed")
+
+    id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
+    number = models.CharField(
+        _("ticket number"), max_length=9, unique=True, default=new_receipt_number, editable=False
+    )
+    state = models.CharField(
+        _("state"), max_length=8, choices=State.choices, default=State.OPEN, db_index=True
+    )
+    step = models.CharField(_("got stuck at"), max_length=24, blank=True, default="")
+    subject = models.CharField(_("subject"), max_length=120)
+    recovery = models.ForeignKey(
+        Recovery, null=True, blank=True, on_delete=models.SET_NULL, related_name="tickets"
+    )
+    merchant = models.ForeignKey(
+        "portal.Merchant",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="tickets",
+        verbose_name=_("merchant"),
+    )
+    phone = EncryptedTextField(_("phone to call back"), blank=True, default="")
+    phone_digest = models.CharField(max_length=64, blank=True, default="", db_index=True, editable=False)
+    assignee = models.ForeignKey(
+        "portal.User",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="tickets",
+        verbose_name=_("agent"),
+    )
+    created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("ticket")
+        verbose_name_plural = _("tickets")
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.subject}"
+
+    @property
+    def masked_phone(self) -> str:
+        """Whom to call back, with the middle hidden."""
+        return mask_phone(self.phone)
+
+
+class TicketEntry(models.Model):
+    """One thing said or done on a ticket."""
+
+    class Author(models.TextChoices):
+        MERCHANT = "merchant", _("merchant")
+        STAFF = "staff", _("support")
+        SYSTEM = "system", _("system")
+
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="entries")
+    at = models.DateTimeField(_("at"), default=timezone.now)
+    author = models.CharField(_("who"), max_length=10, choices=Author.choices)
+    user = models.ForeignKey(
+        "portal.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    text = models.TextField(_("text"), max_length=4000)
+
+    class Meta:
+        verbose_name = _("entry")
+        verbose_name_plural = _("entries")
+        ordering = ["at", "id"]
+
+    def __str__(self) -> str:
+        return self.text[:40]
