@@ -23,7 +23,7 @@ PLANTED = {
 
 
 DOORS = re.compile(
-    r"(polling\.|people\.|entry\.|.*_)?(views|urls|admin|admin_site|tasks|api|pages|poll|poll_metrics)(\..*)?|management.*"
+    r"(polling\.|people\.|entry\.|desk\.|.*_)?(views|urls|admin|admin_site|tasks|api|pages|poll|poll_metrics)(\..*)?|management.*"
 )
 MODELS = re.compile(r".*\.models(\..*)?")
 # What models stand on.
