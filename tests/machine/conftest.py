@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import gc
 import logging
-import time
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
-from portal import celery
-from terminals.polling import bearers, visits
+from tests.machine.chance import chance
 from tests.terminals.conftest import issuer_keys
 
 __all__ = ["issuer_keys"]
 
 
 @pytest.fixture(autouse=True)
-def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hours pass in a second here: whoever counts by a clock that nobody moves would refuse every poll."""
-    travelled = SimpleNamespace(time=time.time, monotonic=time.time)
-    for module in (bearers, visits):
-        monkeypatch.setattr(module, "time", travelled)
-
-
-@pytest.fixture(autouse=True)
-def no_nudges(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody works for a queue here: the worker is a rule of the machine, and finds its work in the rows."""
-    monkeypatch.setattr(celery.app, "send_task", lambda *args, **kwargs: None)
+def no_chance() -> Iterator[None]:
+    """What happens depends on what is drawn by the machine of rules, and on nothing else."""
+    with chance.governs():
+        yield
 
 
 @pytest.fixture(autouse=True)

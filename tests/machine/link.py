@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
@@ -16,6 +16,7 @@ from django.test import Client
 from terminals.polling import poll
 from terminals.protocol import PATH
 from terminals.simulator.transport import Answer, Connection, Unreachable, _Raw, _understood
+from tests.machine.chance import chance
 from tests.terminals import asgi
 
 
@@ -29,6 +30,11 @@ class Fault(StrEnum):
     DELAY = "delay"
 
 
+# One fault a request, in order; or one for the first request of a kind.
+Plan = list[Fault] | dict[str, Fault]
+KINDS = ("commands", "receipts", "keys/roll", "enroll", "enroll/confirm", "inventory", "keysets")
+
+
 @dataclass(frozen=True)
 class Request:
     """What was sent."""
@@ -37,6 +43,27 @@ class Request:
     path: str
     body: bytes | None
     headers: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """One of KINDS."""
+        path = self.path.partition("?")[0]
+        return "keysets" if path.startswith("keysets/") else path
+
+
+class Answering(Protocol):
+    """A server, as the line sees it."""
+
+    statuses: list[int]
+
+    def serve(self, request: Request) -> _Raw:
+        """One request, answered."""
+
+    def write_notes(self) -> None:
+        """Put down what it has in mind, if it is time."""
+
+    def close(self) -> None:
+        """Go home."""
 
 
 class Server:
@@ -79,6 +106,9 @@ class Server:
         )
         return answer.status_code, {name.lower(): value for name, value in answer.items()}, answer.content
 
+    def write_notes(self) -> None:
+        """It does so by itself."""
+
     def close(self) -> None:
         """Let the poll go home."""
 
@@ -91,12 +121,16 @@ class Server:
 
 
 class Line(Connection):
-    """The terminal's connection. Faults are taken from `plan`, one a request; none when it is empty."""
+    """The terminal's connection. Faults are taken from `plan`; none when nothing is left of it.
 
-    def __init__(self, server: Server) -> None:
+    `watch` sees each request and its answer once the server has given it, whoever still waits for it.
+    """
+
+    def __init__(self, server: Answering, watch: Callable[[Request, _Raw], None]) -> None:
         super().__init__()
         self.server = server
-        self.plan: list[Fault] = []
+        self.watch = watch
+        self.plan: Plan = []
         self.under_way: list[Request] = []
 
     def exchange(
@@ -112,19 +146,30 @@ class Line(Connection):
     ) -> Answer:
         """One request under the next fault; raises as a real line does."""
         request = Request(method, path, body, dict(headers or {}))
-        fault = self.plan.pop(0) if self.plan else Fault.NONE
+        fault = self._fault(request)
         if fault == Fault.LOSE_REQUEST:
             raise Unreachable("lost")
         if fault == Fault.DELAY:
             self.under_way.append(request)
             raise Unreachable("late")
-        raw = self.server.serve(request)
+        raw = self._serve(request)
         if fault == Fault.DOUBLE:
-            raw = self.server.serve(request)
+            raw = self._serve(request)
         if fault == Fault.LOSE_REPLY:
             raise Unreachable("reply lost")
         return _understood(raw)
 
     def arrive(self, index: int) -> None:
         """One of the delayed requests reaches the server now; nobody waits for its answer any more."""
-        self.server.serve(self.under_way.pop(index % len(self.under_way)))
+        self._serve(self.under_way.pop(index % len(self.under_way)))
+
+    def _fault(self, request: Request) -> Fault:
+        if isinstance(self.plan, dict):
+            return self.plan.pop(request.kind, Fault.NONE)
+        return self.plan.pop(0) if self.plan else Fault.NONE
+
+    def _serve(self, request: Request) -> _Raw:
+        chance.pass_time()
+        raw = self.server.serve(request)
+        self.watch(request, raw)
+        return raw

@@ -1,118 +1,126 @@
-"""One terminal, its server, and everything that may come between them, as rules and what always holds."""
+"""Everything that may come between a terminal and its server, as rules, and what always holds."""
 
 from __future__ import annotations
 
-import itertools
-import shutil
-import tempfile
-from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import time_machine
-from django.conf import settings as django_settings
+from django.utils import timezone
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
-from terminals import commands, delivery, inbox, jose
-from terminals.life import lives, pairing_codes, stopping
-from terminals.models import Command, CommandToken, Terminal
-from terminals.polling import seen
-from terminals.protocol import APPLIED, LOCK, MESSAGE, OPEN, REBOOT, SET_CREDENTIAL, UNLOCK
+from terminals import commands, delivery, inbox, signing
+from terminals.life import pairing_codes, stopping
+from terminals.models import Command
+from terminals.protocol import LOCK, MESSAGE, OPEN, REBOOT, SET_CREDENTIAL, UNLOCK
 from terminals.simulator import failpoints
-from terminals.simulator.client import Client
-from terminals.simulator.store import Store
-from terminals.simulator.till import Till
-from terminals.simulator.transport import Clock, Problem, Unreachable
-from tests.cast import OPERATORS, make_terminal
-from tests.machine import agreement, backup
-from tests.machine.link import Fault, Line, Server
-from tests.terminals.tills import CHEAP, PASSWORDS
+from tests.machine import backup
+from tests.machine.chance import chance
+from tests.machine.link import KINDS, Answering, Fault, Plan, Server
+from tests.machine.scene import OnDisk, Scene, counted, cut_at
 
 NUMBERS = ("01", "03")
-# Rounds with a minute in between, then with an hour: what nobody goes on with is over after a day.
-EVENTUALLY = 60
-PAUSE_S = 2
-# So many rounds without being let in are no passing trouble.
-PATIENCE = 20
-counted: Counter[str] = Counter()
-cut_at: Counter[str] = Counter()
-_passwords = itertools.count(1)
+# What this machine commits and sends; each commit has nine points at which the power may fail.
+COMMITS = ("receive", "settle", "signed-on", "chosen", "pairing", "paired", "roll", "rolled", "boot")
+SENDS = ("enroll", "confirm", "receipts", "inventory", "commands", "roll", "keysets")
+BITES = tuple(fault for fault in Fault if fault != Fault.NONE)
 
-faults = st.lists(st.sampled_from(list(Fault)), max_size=4)
-
-
-def fresh_password() -> str:
-    """Six digits that no other command of this run has, and that no rule of the terminal forbids."""
-    while True:
-        text = f"{(next(_passwords) * 7919 + 104_729) % 1_000_000:06}"
-        if text not in ("123456", "000000"):
-            return text
+numbers = st.sampled_from(NUMBERS)
+targeted = st.dictionaries(st.sampled_from(KINDS), st.sampled_from(BITES), max_size=2)
+faults: st.SearchStrategy[Plan] = st.one_of(st.lists(st.sampled_from(list(Fault)), max_size=4), targeted)
+places = st.sampled_from(("", "", *COMMITS))
 
 
-class TerminalAndServer(RuleBasedStateMachine):
-    """One terminal, its server, and everything that may come between them."""
+class TerminalAndServer(Scene):
+    """Rules have no preconditions: what is drawn does not depend on what the two sides make of it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        counted["runs"] += 1
-        self.travel = time_machine.travel(1_800_000_000, tick=True)
-        self.traveller = self.travel.start()
-        self.folder = Path(tempfile.mkdtemp(prefix="rekey-till-", dir="/dev/shm"))
-        self.server, self.id = Server(), make_terminal().pk
-        self.line = Line(self.server)
-        self.issued: list[tuple[str, str, str]] = []
-        self.chosen: dict[str, str] = {}
-        self.tokens: dict[str, tuple[str, int]] = {}
-        self.saved: backup.Backup | None = None
-        self.rewound: set[str] = set()
-        self.start_machine()
-        for number, password in PASSWORDS.items():
-            self.till.seed(number, password, OPERATORS[number])
-        self.pair()
+    @initialize(opening=st.integers(0, 11), number=numbers, every=st.sampled_from((2, 3, 5, 60)))
+    def a_day_begins(self, opening: int, number: str, every: int) -> None:
+        """Some runs begin where it gets interesting; what follows is drawn as ever.
 
-    # --- the terminal ---------------------------------------------------------------------------------------
+        Besides whatever else happens, the terminal asks by itself after so many steps.
+        """
+        self.every = every
+        self.somebody_resets_a_password(number, choose=False)
+        (
+            self.all_goes_well,
+            self.the_server_is_backed_up,
+            lambda: self.what_was_done_is_forgotten(number),
+            lambda: self.all_goes_its_way({"receipts": Fault.LOSE_REPLY}),
+            lambda: self.the_terminal_is_stopped_with_a_token_in_hand("commands"),
+            lambda: self.the_terminal_is_stopped_with_a_token_in_hand("receipts"),
+            self.keys_change_before_the_receipt,
+            self.a_roll_is_forgotten,
+            lambda: self.something_is_withdrawn_that_was_handed_over(number),
+            lambda: self.an_older_token_comes_after_a_newer_one(number),
+            lambda: self.an_older_question_comes_after_a_new_key(number),
+            lambda: self.a_worker_dies_with_a_token_in_hand(number),
+        )[opening]()
 
-    def start_machine(self) -> None:
-        """Switch it on: memory is lost, storage is not."""
-        clock = Clock()
-        self.till = Till(self.storage(), clock=clock, hasher=CHEAP)
-        self.line.plan = []
-        self.client = Client(self.till, clock, line=self.line)
-        self.till.power.boot(self.till.present())
+    def what_was_done_is_forgotten(self, number: str) -> None:
+        """Backed up, used, restored, used again: numbers that were given out would be given out again."""
+        self.the_server_is_backed_up()
+        for _ in range(2):
+            self.somebody_resets_a_password(number, choose=False)
+            self.all_goes_well()
+        self.the_server_is_restored(wiped=False)
+        self.somebody_resets_a_password(number, choose=False)
 
-    def storage(self) -> Store:
-        """What survives when the power fails."""
-        return Store(self.folder)
+    def the_terminal_is_stopped_with_a_token_in_hand(self, kind: str) -> None:
+        """Handed over, and stopped before the terminal has it, or before it has told what it did."""
+        self.all_goes_its_way({kind: Fault.LOSE_REPLY if kind == "commands" else Fault.LOSE_REQUEST})
+        self.the_terminal_is_reported("lost")
+        self.all_goes_well()
 
-    def pair(self) -> None:
-        """A new code for the record, typed at the machine; a bad line may leave it for later."""
-        code = pairing_codes.create_pairing_code(self.row, "user:1").code
-        try:
-            self.client.enroll(self.origin, code)
-        except (Problem, Unreachable):
-            counted["pairings that failed"] += 1
+    def keys_change_before_the_receipt(self) -> None:
+        """What was done under the old key is told by the new one."""
+        self.all_goes_its_way({"receipts": Fault.LOSE_REQUEST})
+        self.the_terminal_is_paired_again([])
+        self.the_terminal_rolls_its_keys("sign")
+        self.all_goes_its_way({"keys/roll": Fault.LOSE_REPLY})
 
-    @property
-    def origin(self) -> str:
-        origin: str = django_settings.REKEY_ORIGIN
-        return origin
+    def a_roll_is_forgotten(self) -> None:
+        """The server knows a key that the terminal does not know any more; a day passes."""
+        self.the_terminal_rolls_its_keys("both")
+        self.all_goes_its_way({"commands": Fault.LOSE_REQUEST})
+        self.the_terminal_gives_up_a_roll()
+        self.time_passes(90_000)
+        self.the_worker_works()
 
-    @property
-    def row(self) -> Terminal:
-        return Terminal.objects.get(pk=self.id)
+    def something_is_withdrawn_that_was_handed_over(self, number: str) -> None:
+        """The reply with the token is late or lost, and only the terminal knows which came first."""
+        self.all_goes_its_way({"commands": Fault.DOUBLE, "receipts": Fault.LOSE_REQUEST})
+        self.somebody_withdraws(0)
+        self.somebody_resets_a_password(number, choose=True)
+        self.something_arrives_late(0)
 
-    def round(self, plan: list[Fault]) -> None:
-        self.traveller.shift(PAUSE_S)
-        self.line.plan = list(plan)
-        self.client.step()
-        self.line.plan = []
+    def an_older_token_comes_after_a_newer_one(self, number: str) -> None:
+        """The first one was replaced, and the terminal had never seen it."""
+        self.all_goes_its_way({"commands": Fault.LOSE_REPLY})
+        self.somebody_resets_a_password(number, choose=False)
+        self.all_goes_well()
+        self.an_old_answer_arrives(1)
 
-    # --- what may happen ------------------------------------------------------------------------------------
+    def an_older_question_comes_after_a_new_key(self, number: str) -> None:
+        """Asked in the name of a key that is over, while something signed for it waits."""
+        self.all_goes_well()
+        self.somebody_resets_a_password(number, choose=True)
+        self.all_goes_its_way({"commands": Fault.DELAY})
+        self.the_terminal_is_paired_again([])
+        self.something_arrives_late(0)
 
-    @rule(number=st.sampled_from(NUMBERS), choose=st.booleans())
+    def a_worker_dies_with_a_token_in_hand(self, number: str) -> None:
+        """Signed, on record, and in no inbox."""
+        self.the_worker_works()
+        self.all_goes_well()
+        self.somebody_resets_a_password(number, choose=False)
+        self.the_worker_dies_before_it_pushes()
+
+    # --- people ------------------------------------------------------------------------------------------
+
+    @rule(number=numbers, choose=st.booleans())
     def somebody_resets_a_password(self, number: str, choose: bool) -> None:
-        password = "" if choose else fresh_password()
+        password = "" if choose else chance.password()
         more: dict[str, Any] = {"choose": True} if choose else {"sealed_password": password}
         try:
             command = commands.issue(
@@ -132,110 +140,78 @@ class TerminalAndServer(RuleBasedStateMachine):
             return
         counted["other commands"] += 1
 
-    @rule(back=st.integers(0, 3))
+    @rule(back=st.integers(0, 2))
     def somebody_withdraws(self, back: int) -> None:
         alive = list(Command.objects.filter(terminal_id=self.id, state__in=OPEN).order_by("-created_at"))
         if back < len(alive):
             counted["withdrawals"] += commands.cancel(alive[back].pk, "user:1")
 
+    @rule(busy=st.booleans())
+    def a_sale_begins_or_ends(self, busy: bool) -> None:
+        self.till.set_busy(busy)
+
+    @rule(number=numbers)
+    def somebody_signs_on(self, number: str) -> None:
+        with self.mains():
+            self.till.sign_on(number, self.in_force(number))
+
+    @rule(number=numbers)
+    def somebody_chooses(self, number: str) -> None:
+        password, reset = chance.password(), self.till.store.load().operators[number].reset
+        if reset is None or reset.choose_until is None:
+            return
+        with self.mains():
+            self.till.choose(number, password)
+        if self.till.passwords.matches(password, self.till.store.load().operators[number].hashes[0]):
+            counted["choices"] += 1
+            self.chosen[reset.cid] = password
+
+    # --- the line and the server -------------------------------------------------------------------------
+
     @rule()
     def the_worker_works(self) -> None:
-        delivery.sweep()
-        lives.sweep()
-        seen.copy()
+        self.work()
 
-    @rule(plan=faults)
-    def the_terminal_makes_a_round(self, plan: list[Fault]) -> None:
-        self.round(plan)
+    @rule()
+    def the_worker_dies_before_it_pushes(self) -> None:
+        """What it signed is on record, and nobody was told."""
+        now = timezone.now()
+        ids = list(signing.unclaimed(now).order_by("created_at").values_list("pk", flat=True))
+        if ids:
+            counted["dead workers"] += 1
+            signing.sign(ids, now, now + delivery.CLAIM)
 
     @rule()
     def all_goes_well(self) -> None:
-        delivery.sweep()
-        self.round([])
-        self.round([])
+        self.deliver()
+        with self.mains():
+            self.round([])
 
     @rule(plan=faults)
-    def all_goes_its_way(self, plan: list[Fault]) -> None:
-        delivery.sweep()
-        self.round(plan)
-        self.round([])
+    def the_terminal_makes_a_round(self, plan: Plan) -> None:
+        """With what the workers have done by now."""
+        with self.mains():
+            self.round(plan)
 
-    # No preconditions: what is drawn must not depend on what the two sides made of it.
+    @rule(plan=faults)
+    def all_goes_its_way(self, plan: Plan) -> None:
+        self.deliver()
+        with self.mains():
+            self.round(plan)
+
     @rule(which=st.integers(0, 9))
     def something_arrives_late(self, which: int) -> None:
         if self.line.under_way:
             counted["late arrivals"] += 1
             self.line.arrive(which)
 
-    @rule(after=st.integers(0, 24), plan=faults)
-    def the_power_fails(self, after: int, plan: list[Fault]) -> None:
-        passed = itertools.count()
-
-        def cut(point: str) -> None:
-            if next(passed) == after:
-                failpoints.hook = None
-                cut_at[point] += 1
-                raise failpoints.PowerCut(point)
-
-        delivery.sweep()
-        failpoints.hook = cut
-        try:
-            self.round(plan)
-            self.round([])
-        except failpoints.PowerCut:
-            counted["power cuts"] += 1
-        finally:
-            failpoints.hook = None
-        self.start_machine()
-
-    @rule(busy=st.booleans())
-    def a_sale_begins_or_ends(self, busy: bool) -> None:
-        self.till.set_busy(busy)
-
-    @rule(number=st.sampled_from(NUMBERS))
-    def somebody_signs_on(self, number: str) -> None:
-        self.till.sign_on(number, self.in_force(number))
-
-    @rule(number=st.sampled_from(NUMBERS))
-    def somebody_chooses(self, number: str) -> None:
-        password, reset = fresh_password(), self.till.store.load().operators[number].reset
-        if reset and not self.till.choose(number, password):
-            counted["choices"] += 1
-            self.chosen[reset.cid] = password
-
-    @rule(which=st.sampled_from(("sign", "both")))
-    def the_terminal_rolls_its_keys(self, which: str) -> None:
-        counted["key rolls"] += 1
-        self.till.alter(roll_wanted=which)
-
-    @rule(plan=faults)
-    def the_terminal_is_paired_again(self, plan: list[Fault]) -> None:
-        if self.row.state != Terminal.State.ACTIVE:
-            return
-        counted["pairings"] += 1
-        self.line.plan = list(plan)
-        self.pair()
-        self.line.plan = []
-
-    @rule()
-    def the_terminal_gives_up_a_roll(self) -> None:
-        """Against the rule, but such firmware exists: nothing that is still under way may shut it out."""
-        if self.may_give_up_a_roll():
-            counted["rolls given up"] += 1
-            self.till.alter(rolling=None, roll_wanted="")
-
-    @rule(number=st.sampled_from(NUMBERS))
-    def the_terminal_is_reported_lost_and_found(self, number: str) -> None:
-        before = set(self.accepted())
-        if stopping.quarantine(self.row, "user:2", "lost"):
-            counted["quarantines"] += 1
-            self.somebody_resets_a_password(number, choose=True)
-            delivery.sweep()
-            self.round([])
-            served = CommandToken.objects.filter(jti__in=set(self.accepted()) - before)
-            kinds = set(served.values_list("command__kind", flat=True))
-            assert kinds <= {LOCK}, "a terminal that was stopped was served"
-            stopping.release(self.row, "user:2", "found")
+    @rule(back=st.integers(0, 9))
+    def an_old_answer_arrives(self, back: int) -> None:
+        """A token that was handed over some time ago, and that the terminal may have seen or not."""
+        if back < len(self.handed_over):
+            counted["old tokens"] += 1
+            with self.mains():
+                self.till.receive(self.handed_over[-1 - back])
 
     @rule()
     def redis_is_wiped(self) -> None:
@@ -254,19 +230,102 @@ class TerminalAndServer(RuleBasedStateMachine):
         self.learn_tokens()
         backup.restore(self.saved)
         self.saved = None
+        self.heard.clear()
         # Whoever restores a database restarts what stands on it; Redis may be old or empty.
         inbox.client().flushall() if wiped else inbox.client().delete(inbox.GENERATION)
         inbox.evict(self.id)
 
     @rule(seconds=st.sampled_from((1, 10, 61, 400, 3700, 90_000)))
     def time_passes(self, seconds: int) -> None:
-        self.traveller.shift(seconds)
+        chance.pass_time(seconds)
+        self.server.write_notes()
 
-    # --- what always holds ----------------------------------------------------------------------------------
+    # --- power -------------------------------------------------------------------------------------------
+
+    @rule(where=places, stage=st.sampled_from(failpoints.STAGES))
+    def the_power_will_fail(self, where: str, stage: str) -> None:
+        """When the terminal comes to this point of a commit for the first time, whatever brings it there."""
+        self.cut_when(lambda point: point.endswith(f"/{stage}") and point.startswith(where))
+
+    @rule(kind=st.sampled_from(SENDS), moment=st.sampled_from(("not-yet-sent", "sent")))
+    def the_power_will_fail_on_the_line(self, kind: str, moment: str) -> None:
+        """Right before this kind of request leaves, or when its answer is there."""
+        self.cut_when(lambda point: point == f"{kind}/{moment}")
+
+    @rule(stage=st.sampled_from(failpoints.STAGES), number=numbers)
+    def the_power_fails_over_a_new_password(self, stage: str, number: str) -> None:
+        self.somebody_resets_a_password(number, choose=False)
+        self.the_power_will_fail("receive", stage)
+        self.all_goes_well()
+
+    def cut_when(self, chosen: Callable[[str], bool]) -> None:
+        """Once."""
+
+        def cut(point: str) -> None:
+            if chosen(point) and point.partition("/")[0] in (*COMMITS, *SENDS):
+                failpoints.hook = None
+                cut_at[point] += 1
+                raise failpoints.PowerCut(point)
+
+        failpoints.hook = cut
+
+    @rule()
+    def the_terminal_is_switched_off_and_on(self) -> None:
+        with self.mains():
+            self.start_machine()
+
+    # --- keys --------------------------------------------------------------------------------------------
+
+    @rule(which=st.sampled_from(("sign", "both")))
+    def the_terminal_rolls_its_keys(self, which: str) -> None:
+        counted["key rolls"] += 1
+        self.till.alter(roll_wanted=which)
+
+    @rule(plan=faults)
+    def the_terminal_is_paired_again(self, plan: Plan) -> None:
+        if self.row.state in pairing_codes.CLOSED:
+            return
+        counted["pairings"] += 1
+        with self.mains():
+            self.line.plan = plan.copy()
+            self.pair()
+        self.line.plan = []
+
+    @rule()
+    def the_terminal_gives_up_a_roll(self) -> None:
+        """Against the rule, but such firmware exists: nothing that is still under way may shut it out."""
+        if self.may_give_up_a_roll():
+            counted["rolls given up"] += 1
+            self.till.alter(rolling=None, roll_wanted="")
+
+    # --- a terminal that is not trusted ------------------------------------------------------------------
+
+    @rule(reason=st.sampled_from(("lost", "stolen")))
+    def the_terminal_is_reported(self, reason: str) -> None:
+        counted["quarantines"] += stopping.quarantine(self.row, "user:2", reason)
+
+    @rule()
+    def the_terminal_is_found(self) -> None:
+        stopping.release(self.row, "user:2", "found")
+
+    @rule(number=numbers)
+    def the_terminal_is_reported_lost_and_found(self, number: str) -> None:
+        self.the_terminal_is_reported("lost")
+        self.somebody_resets_a_password(number, choose=True)
+        self.deliver()
+        with self.mains():
+            self.round([])
+        self.the_terminal_is_found()
+
+    # --- what always holds -------------------------------------------------------------------------------
 
     @invariant()
     def numbers_only_rise(self) -> None:
         counted["steps"] += 1
+        self.steps += 1
+        chance.pass_time()
+        if self.steps % self.every == 0:
+            self.all_goes_well()
         accepted, highest = self.accepted(), dict[str, int]()
         if not self.tokens.keys() >= set(accepted):
             self.learn_tokens()
@@ -279,95 +338,14 @@ class TerminalAndServer(RuleBasedStateMachine):
     def the_password_in_force_is_of_the_newest_command_carried_out(self) -> None:
         for number in NUMBERS:
             hashed = self.till.store.load().operators[number].hashes[0]
-            assert self.till.passwords.matches(self.in_force(number), hashed)
+            assert self.till.passwords.matches(self.in_force(number), hashed), "not the newest password"
 
-    # --- knowledge ------------------------------------------------------------------------------------------
 
-    def learn_tokens(self) -> None:
-        """Which numbers were given out, for which key; a server that is put back forgets it."""
-        issued = CommandToken.objects.filter(command__terminal_id=self.id)
-        self.tokens |= {jti: (jkt, seq) for jti, jkt, seq in issued.values_list("jti", "jkt", "seq")}
+class ThroughTheDoors(OnDisk, TerminalAndServer):
+    """The same with files, frames, threads and an event loop: a step costs twenty times as much."""
 
-    def may_give_up_a_roll(self) -> bool:
-        """Whether the new key was not used: the server does not know it as the key in force, nor will it."""
-        state = self.till.store.load()
-        if state.rolling is None or any(each.path.startswith("commands") for each in self.line.under_way):
-            return False
-        return jose.kid16(state.sign_key) == self.row.sign_kid
+    hears_at_once = False
 
-    def saved_key_is_current(self) -> bool:
-        """A backup from before a change of keys is a matter for pairing anew, not for sequence numbers."""
-        saved = self.saved
-        return saved is not None and Terminal.objects.filter(pk=self.id, sign_kid=saved.sign_kid).exists()
-
-    def accepted(self) -> list[str]:
-        """The tokens the terminal accepted, in order."""
-        events = (APPLIED, "begun")
-        return [str(entry["jti"]) for entry in self.till.store.journal() if entry["event"] in events]
-
-    def carried_out(self) -> list[str]:
-        """The commands the terminal carried out, in order, each once."""
-        done = [
-            entry["cid"] for entry in self.till.store.journal() if entry["event"] in (APPLIED, "rebooted")
-        ]
-        return list(dict.fromkeys(done))
-
-    def in_force(self, number: str) -> str:
-        """The password that the last command carried out for this operator brought, or let them choose."""
-        mine = {cid: self.chosen.get(cid, password) for cid, op, password in self.issued if op == number}
-        brought = [mine[cid] for cid in self.carried_out() if mine.get(cid)]
-        return brought[-1] if brought else PASSWORDS[number]
-
-    # --- in the end -----------------------------------------------------------------------------------------
-
-    def teardown(self) -> None:
-        """Everything is mended and everybody waits; then nothing may be left open, and both sides agree."""
-        try:
-            self.settle()
-            done = self.carried_out()
-            agreement.both_sides_agree(self.id, done, self.rewound)
-            agreement.newest_wins(self.issued, done)
-            agreement.nothing_counts_twice(self.id)
-        finally:
-            failpoints.hook = None
-            self.server.close()
-            self.travel.stop()
-            inbox.client().flushall()
-            backup.empty()
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def settle(self) -> None:
-        self.till.set_busy(False)
-        for turn in range(EVENTUALLY):
-            while self.line.under_way:
-                self.line.arrive(0)
-            self.the_worker_works()
-            state = self.till.store.load()
-            assert turn < PATIENCE or state.trouble != "invalid_auth", f"locked out: {self.what_is_open()}"
-            if state.status != "active":
-                self.pair()
-            self.round([])
-            self.traveller.shift(61 if turn < PATIENCE else 3600)
-            if self.quiet():
-                return
-        raise AssertionError(f"still open: {self.what_is_open()}")
-
-    def what_is_open(self) -> dict[str, Any]:
-        state, row = self.till.store.load(), self.row
-        return {
-            "commands": list(self.open_commands()),
-            "row": (row.state, row.last_seq, row.sign_kid, row.pending_sign_kid, row.tampered_at),
-            "till": (state.status, state.hwm, len(state.outbox), state.trouble, bool(state.pairing)),
-            "rolling": state.rolling and (state.rolling.registered, jose.kid16(state.rolling.sign_key)),
-            "keys": (jose.kid16(state.sign_key), row.previous_sign_kid, row.pending_until),
-            "answers": self.server.statuses[-8:],
-        }
-
-    def quiet(self) -> bool:
-        state = self.till.store.load()
-        return not (self.open_commands().exists() or state.outbox or state.rolling or state.roll_wanted)
-
-    def open_commands(self) -> Any:
-        return Command.objects.filter(terminal_id=self.id, state__in=OPEN).values_list(
-            "kind", "state", "reason"
-        )
+    def open_server(self) -> Answering:
+        """Who answers."""
+        return Server()

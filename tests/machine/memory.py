@@ -11,7 +11,6 @@ from typing import Any
 from terminals.simulator.failpoints import STAGES, reach
 from terminals.simulator.state import State
 from terminals.simulator.store import Store
-from tests.machine.machine import TerminalAndServer
 
 _RENAMED = STAGES.index("renamed")
 _JOURNAL = STAGES.index("journal-half-written")
@@ -79,15 +78,3 @@ class MemoryStore(Store):
             for stage in STAGES[_JOURNAL + 1 :]:
                 reach(f"{name}/{stage}")
         state.journal = []
-
-
-class WithoutDisk(TerminalAndServer):
-    """The same machine; a run costs half."""
-
-    def __init__(self) -> None:
-        self.disk = Disk()
-        super().__init__()
-
-    def storage(self) -> Store:
-        """What survives when the power fails."""
-        return MemoryStore(self.disk)
