@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -67,6 +68,8 @@ def _push(ready: list[signing.Ready]) -> int:
         # Redis being away is nobody's fault: the claim does not count against the row.
         Command.objects.filter(pk__in=ids).update(claimed_until=None, claims=F("claims") - 1)
         return 0
+    # The terminal waits in another process, perhaps of this very core: that one first, then our notes.
+    os.sched_yield()
     _pushed(ready)
     for one in ready:
         if one.claims == PARKED_AFTER:
