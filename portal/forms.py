@@ -171,7 +171,7 @@ class NewPasskeyForm(PasskeyForm, NameForm):
     response = forms.CharField(max_length=16_384, required=False, widget=forms.HiddenInput)
 
 
-class TrialForm(forms.Form):
+class TrialForm(PlainForm):
     """One message to try a gateway with: which, and where it goes."""
 
     way = forms.ChoiceField(label=_("Gateway"))
@@ -192,7 +192,8 @@ class TrialForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         """There has to be an address of the kind that the channel needs."""
-        if "way" in self.cleaned_data and not self.errors and not self.address:
-            by_mail = self.cleaned_data["way"].startswith(f"{Channel.EMAIL}:")
+        typed = super().clean()
+        if "way" in typed and not self.errors and not self.address:
+            by_mail = typed["way"].startswith(f"{Channel.EMAIL}:")
             self.add_error("email" if by_mail else "phone", _("Say where it should go."))
-        return self.cleaned_data
+        return typed

@@ -8,6 +8,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from portal.forms import PlainForm
 from portal.models import Merchant, Store
 from terminals.models import Terminal, TerminalModel
 
@@ -21,7 +22,7 @@ class PlateField(forms.CharField):
         return "".join(unicodedata.normalize("NFKC", text).split()).upper()
 
 
-class TerminalForm(forms.ModelForm[Terminal]):
+class TerminalForm(PlainForm, forms.ModelForm[Terminal]):
     """Name and store; the stores on offer are the merchant's own."""
 
     store = forms.ModelChoiceField(
@@ -86,7 +87,7 @@ REASONS = (
 )
 
 
-class StopForm(forms.Form):
+class StopForm(PlainForm):
     """Why a terminal is to be stopped; what follows depends on it."""
 
     reason = forms.ChoiceField(
@@ -105,7 +106,7 @@ class StopForm(forms.Form):
         ]
 
 
-class SwapForm(forms.Form):
+class SwapForm(PlainForm):
     """The machine that takes a terminal's place: what its sticker says."""
 
     model = forms.ModelChoiceField(

@@ -1,4 +1,4 @@
-"""What an owner's first page reminds of: too few ways, old confirmations, a card that is nearly used up."""
+"""What an owner's first page reminds of: too few ways, old confirmations, a card that was used."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def nags(merchant: Merchant) -> list[tuple[str, str, str]]:
     if due:
         text = _("Not confirmed for long: %(names)s") % {"names": ", ".join(due)}
         found.append((text, _("Confirm them"), reverse("portal:proofs")))
-    if sheet is not None and (sheet.left <= recovery_codes.FEW or sheet.used_at is not None):
+    if sheet is not None and sheet.used_at is not None:
         text = _("Recovery codes were used: %(left)s are left") % {"left": sheet.left}
         found.append((text, _("Make a new card"), reverse("portal:paper")))
     return found

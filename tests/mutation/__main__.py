@@ -15,7 +15,7 @@ import pytest
 
 from tests.mutation.hunt import ROOT, Hunt
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.places import BAR, COVERED_BY
+from tests.mutation.places import BAR, COVERED_BY, SAME
 
 
 class Score:
@@ -53,13 +53,18 @@ def tests_of(path: Path) -> tuple[str, ...]:
     return COVERED_BY[str(path.relative_to(ROOT))]
 
 
+def place_of(mutant: Mutant) -> tuple[str, str, str]:
+    """Its module, its function and what stood there."""
+    return str(mutant.path.relative_to(ROOT)), mutant.inside, mutant.was
+
+
 def main() -> int:
     """Hunt through the modules that are named, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("modules", nargs="*", help=", ".join(COVERED_BY))
     names = parser.parse_args().modules or list(COVERED_BY)
     files = dict.fromkeys(file for name in names for file in COVERED_BY[name])
-    mutants = [mutant for name in names for mutant in mutants_of(ROOT / name)]
+    mutants = [mutant for name in names for mutant in mutants_of(ROOT / name) if place_of(mutant) not in SAME]
     score = Score()
     print(f"{len(mutants)} mutants of {len(names)} modules", flush=True)
     arguments = ["-q", "-m", "not slow and not live and not browser", "-p", "no:cacheprovider"]

@@ -191,18 +191,23 @@ def functions(code: CodeType) -> list[FunctionType]:
 def change_constant(mutant: Mutant) -> None:
     """Evaluate it anew, and put it wherever the old value was imported to; a table is changed where it is."""
     module = next(each for each in modules() if each.__file__ == str(mutant.path))
-    old = vars(module)[mutant.inside]
+    before = dict(vars(module))
     exec(mutant.code, vars(module))
-    new = vars(module)[mutant.inside]
-    if isinstance(old, dict):
-        old.clear()
-        old.update(new)
-        vars(module)[mutant.inside] = old
-        return
+    for name in mutant.inside.strip("()").split(", "):
+        old, new = before[name], vars(module)[name]
+        if isinstance(old, dict):
+            old.clear()
+            old.update(new)
+            vars(module)[name] = old
+        else:
+            hand_out(name, old, new)
+
+
+def hand_out(name: str, old: object, new: object) -> None:
+    """Put the new value wherever the old one is known by this name."""
     for other in modules():
-        for name, value in list(vars(other).items()):
-            if value is old and name == mutant.inside:
-                setattr(other, name, new)
+        if vars(other).get(name) is old:
+            setattr(other, name, new)
 
 
 def modules() -> list[Any]:

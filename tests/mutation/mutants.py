@@ -102,7 +102,7 @@ def each_change(holder: ast.AST, field: str) -> Iterator[tuple[int, str, str]]:
             continue
         for changed in changes_of(node):
             put(holder, field, index, changed)
-            yield getattr(node, "lineno", 0), words(node), words(changed)
+            yield line_of(node), words(node), words(changed)
             put(holder, field, index, node)
         for inner in node._fields:
             if inner not in ("annotation", "decorator_list", "returns", "args") or isinstance(node, ast.Call):
@@ -115,6 +115,11 @@ def put(holder: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
         setattr(holder, field, node)
     else:
         getattr(holder, field)[index] = node
+
+
+def line_of(node: ast.AST) -> int:
+    """Where it begins; a comprehension bears no line of its own."""
+    return next(inner.lineno for inner in ast.walk(node) if isinstance(inner, ast.expr | ast.stmt))
 
 
 def is_idle(node: ast.AST) -> bool:
@@ -181,8 +186,13 @@ def other_statements(node: ast.stmt) -> Iterator[ast.AST]:
             yield copied(node, ast.Pass())
         case ast.If(test=_, body=body, orelse=orelse):
             yield from (copied(node, ast.If(ast.Constant(always), body, orelse)) for always in (True, False))
-        case ast.Return(value=value) if value is not None and ast.unparse(value) != "None":
+        case ast.Return(value=value) if value is not None and not is_nothing(value):
             yield copied(node, ast.Return(ast.Constant(None)))
+
+
+def is_nothing(value: ast.expr) -> bool:
+    """False, "", 0 and None read the same to whoever asks; neighbours of the constant say more."""
+    return isinstance(value, ast.Constant) and not value.value
 
 
 def copied(where: ast.AST, node: ast.AST) -> ast.AST:
