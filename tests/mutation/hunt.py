@@ -28,8 +28,9 @@ from django.db import connections
 from tests.mutation.mutants import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-# Work that a child may do; what goes on longer never ends. And the clock on the wall, for what stands still.
-WORK_S, WALL_S = 120, 600
+# Work that a child may do, besides so many times that of the tests as they are: what does more never ends.
+# And the clock on the wall, for what stands still.
+WORK_S, TIMES, WALL_S = 10, 4, 600
 KILLED, SURVIVED, BROKEN = 1, 0, 2
 
 
@@ -89,7 +90,8 @@ class Hunt:
         for mutant in self.mutants:
             database.restore()
             tests = self._tests(mutant, items)
-            self.told(mutant, is_killed(mutant, [partial(passes, *pair) for pair in pairwise(tests)]))
+            most = WORK_S + TIMES * round(sum(self.walks[item.nodeid].seconds for item in tests))
+            self.told(mutant, is_killed(mutant, [partial(passes, *pair) for pair in pairwise(tests)], most))
         return True
 
     def _tests(self, mutant: Mutant, items: list[pytest.Item]) -> list[pytest.Item]:
@@ -127,13 +129,13 @@ def passes(item: pytest.Item, following: pytest.Item) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=following))
 
 
-def is_killed(mutant: Mutant, tests: list[Callable[[], bool]]) -> bool:
+def is_killed(mutant: Mutant, tests: list[Callable[[], bool]], work_s: int = WORK_S) -> bool:
     """Whether one of the tests fails, or never ends, when this is changed; nothing is changed here."""
     child = os.fork()
     if child == 0:
         code = BROKEN  # when the change cannot even be made, which must not count as a test that noticed
         try:
-            resource.setrlimit(resource.RLIMIT_CPU, (WORK_S, WORK_S))
+            resource.setrlimit(resource.RLIMIT_CPU, (work_s, work_s))
             put_in_place(mutant)
             code = KILLED
             code = SURVIVED if all(test() for test in tests) else KILLED

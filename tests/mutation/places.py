@@ -1,6 +1,11 @@
 """Which modules are changed, and which tests have to notice."""
 
-GATES = ("recovery/test_gates.py", "recovery/test_policies.py", "recovery/test_authority.py")
+GATES = (
+    "recovery/test_gates.py",
+    "recovery/test_ways_left.py",
+    "recovery/test_policies.py",
+    "recovery/test_authority.py",
+)
 PROOFS = ("recovery/test_proving.py", "recovery/test_proving_by_address.py", "recovery/test_presence.py")
 JOURNEY = ("recovery/test_journey.py", "recovery/test_owner.py", "recovery/test_unlocking.py")
 CODES = (
