@@ -167,9 +167,11 @@ def _verifier(x: str) -> VerifyKey:
 
 def sign(claims: Mapping[str, Any], typ: str, key: Jwk, *, embed_jwk: bool = False) -> str:
     """A compact JWS by a private Ed25519 JWK, its header {alg, typ, kid} or {alg, typ, jwk}."""
-    header: dict[str, Any] = {"alg": "Ed25519", "typ": typ}
-    header |= {"jwk": public_jwk(key)} if embed_jwk else {"kid": kid16(key)}
-    signed = f"{_segment(header)}.{_segment(claims)}"
+    if embed_jwk:
+        begun = _segment({"alg": "Ed25519", "typ": typ, "jwk": public_jwk(key)}) + "."
+    else:
+        begun = beginning(typ, kid16(key))
+    signed = begun + _segment(claims)
     return f"{signed}.{b64u(_signer(key['d']).sign(signed.encode('ascii')).signature)}"
 
 
@@ -179,13 +181,17 @@ def _signer(d: str) -> SigningKey:
     return SigningKey(unb64u(d))
 
 
+@lru_cache(maxsize=64)
 def beginning(typ: str, kid: str) -> str:
     """How every token begins that `sign` makes of this type by this key: its header and the dot after it."""
     return _segment({"alg": "Ed25519", "typ": typ, "kid": kid}) + "."
 
 
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
 def _segment(members: Mapping[str, Any]) -> str:
-    return b64u(json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode("utf-8"))
+    return b64u(_compact(members).encode("utf-8"))
 
 
 @dataclass(frozen=True, slots=True)

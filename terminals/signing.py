@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import structlog
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Q, QuerySet
 
 from terminals import inbox, jose
@@ -138,34 +139,30 @@ def sign(ids: Sequence[str], now: datetime, until: datetime) -> Batch:
     All or none are stored. Raises Overtaken when another worker, or a withdrawal, was faster with one.
     """
     batch = Batch()
-    with transaction.atomic():
-        owners = _owners(ids)
-        for row in _waiting(ids, now):
+    with transaction.atomic(), connection.cursor() as cursor:
+        owners = _owners(cursor, ids)
+        for row in _waiting(cursor, ids, now):
             # One that goes to another terminal since is taken by the sweeper.
             if owner := owners.get(row.terminal_id):
                 _take(row, owner, batch, now, until)
-        _store(batch)
+        _store(cursor, batch)
     return batch
 
 
-def _owners(ids: Sequence[str]) -> dict[str, Owner]:
+def _owners(cursor: CursorWrapper, ids: Sequence[str]) -> dict[str, Owner]:
     """The terminals of these commands, locked: the numbers of one rise one at a time, whoever signs.
 
     SQLite has one writer anyway.
     """
     lock = "FOR NO KEY UPDATE" if connection.features.has_select_for_update else ""
-    with connection.cursor() as cursor:
-        cursor.execute(OWNERS.format(ids=_places(ids), lock=lock), ids)
-        return {row[0]: Owner(*row) for row in cursor.fetchall()}
+    cursor.execute(OWNERS.format(ids=_places(ids), lock=lock), ids)
+    return {row[0]: Owner(*row) for row in cursor.fetchall()}
 
 
-def _waiting(ids: Sequence[str], now: datetime) -> list[Waiting]:
+def _waiting(cursor: CursorWrapper, ids: Sequence[str], now: datetime) -> list[Waiting]:
     """Those of `unclaimed`, as they are once their terminals are locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            WAITING.format(ids=_places(ids)), [*ids, connection.ops.adapt_datetimefield_value(now)]
-        )
-        return [Waiting(*row) for row in cursor.fetchall()]
+    cursor.execute(WAITING.format(ids=_places(ids)), [*ids, connection.ops.adapt_datetimefield_value(now)])
+    return [Waiting(*row) for row in cursor.fetchall()]
 
 
 def _places(ids: Sequence[str]) -> str:
@@ -218,15 +215,14 @@ def _ready(row: Waiting, jti: str, seq: int, token: str) -> Ready:
     return Ready(row.terminal_id, inbox.Item(jti, seq, row.pk, token), row.claims + 1)
 
 
-def _store(batch: Batch) -> None:
+def _store(cursor: CursorWrapper, batch: Batch) -> None:
     if not batch.stored:
         return
-    with connection.cursor() as cursor:
-        cursor.executemany(SIGNED, batch.stored)
-        if cursor.rowcount != len(batch.stored):
-            raise Overtaken
-        cursor.executemany(RECORDED, batch.recorded)
-        cursor.executemany(NUMBERED, [(number, pk) for pk, number in batch.numbers.items()])
+    cursor.executemany(SIGNED, batch.stored)
+    if cursor.rowcount != len(batch.stored):
+        raise Overtaken
+    cursor.executemany(RECORDED, batch.recorded)
+    cursor.executemany(NUMBERED, [(number, pk) for pk, number in batch.numbers.items()])
 
 
 def _skipped_to(owner: Owner) -> int:

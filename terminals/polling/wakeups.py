@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -137,7 +139,25 @@ class Wakeups:
     async def _hear(self) -> None:
         wait_ms = int(SILENCE_S * 1000)
         question = pack("XREAD", "COUNT", AT_ONCE, "BLOCK", wait_ms, "STREAMS", NEWS, self._position)
-        news = await self._pipe.ask(question)
+        passed_on = asyncio.get_running_loop().create_future()
+        self._pipe.send(question, partial(self._pass_on, passed_on))
+        await passed_on
+
+    def _pass_on(self, done: asyncio.Future[None], reply: Any) -> None:
+        """Tell the news as they arrive: somebody waits for them, and to wake a task first takes time."""
+        if done.done():
+            return
+        if isinstance(reply, Exception):
+            done.set_exception(reply)
+            return
+        try:
+            self._take(reply)
+        except Exception as error:  # noqa: BLE001 - the task that follows the stream knows what to do
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    def _take(self, news: Any) -> None:
         if news is None:
             self._quiet()
             return

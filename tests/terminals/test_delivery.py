@@ -119,7 +119,7 @@ class TestCost:
         self, till: PairedTill, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         command = reset(till)
-        monkeypatch.setattr(signing, "_owners", lambda ids: {})
+        monkeypatch.setattr(signing, "_owners", lambda cursor, ids: {})
         assert not delivery.deliver(command.pk)
         assert fresh(command).state == State.QUEUED and fresh(command).token == ""
 
