@@ -77,6 +77,11 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000, "queue": "housekeeping"},
     },
+    "directory-remind": {
+        "task": "terminals.tasks.remind_directory",
+        "schedule": 3600.0,
+        "options": {"expires": 3000, "queue": "housekeeping"},
+    },
     "lives-sweep": {
         "task": "terminals.tasks.sweep_lives",
         "schedule": 60.0,

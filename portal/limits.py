@@ -73,6 +73,7 @@ SHIELDS = {
     "sign-in": "30/hour",
     "entry": "20/hour",
     "support": "5/hour",
+    "directory": "60/hour",
     "veto": "20/hour",
     "not-me": "10/hour",
     "pairing": "20/hour",

@@ -260,6 +260,9 @@ REKEY_PUZZLE_BITS = env.int("REKEY_PUZZLE_BITS", default=15)
 # ── how often people confirm that an address is still theirs, in days; 0 never asks ────────────────────────
 REKEY_RECONFIRM_DAYS = env.int("REKEY_RECONFIRM_DAYS", default=75)
 
+# ── how long what a second person has confirmed in the contact directory stands, in days ────────────────────
+REKEY_DIRECTORY_DAYS = env.int("REKEY_DIRECTORY_DAYS", default=180)
+
 # ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ──────────
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})
 

@@ -42,6 +42,14 @@ ALARMS = {
             " blocks of today's recoveries."
         ),
     ),
+    Tag.DIRECTORY_DUE: (
+        gettext_lazy("Entries of the contact directory want to be confirmed again"),
+        gettext_lazy(
+            "In two weeks they are over, and merchants read that nobody has checked them for long. In Contact"
+            " directory choose the state “over, or over in two weeks”, look each line up, and confirm it;"
+            " what you entered yourself somebody else confirms."
+        ),
+    ),
     Tag.GUESSING_ALARM: (
         gettext_lazy("Codes are being guessed everywhere"),
         gettext_lazy(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
 from terminals import delivery
+from terminals.directory import entries
 from terminals.keys import revocation
 from terminals.life import lives
 from terminals.polling import seen
@@ -27,6 +29,12 @@ def sweep() -> None:
 def sweep_lives() -> None:
     """End what a terminal's life has a clock for."""
     lives.sweep()
+
+
+@shared_task
+def remind_directory() -> None:
+    """Have a case opened for entries of the contact directory that nobody has confirmed for long."""
+    entries.remind(timezone.now())
 
 
 @shared_task

@@ -1,9 +1,9 @@
-"""Addresses of an owner's own pages."""
+"""Addresses of an owner's own pages, and of the contact directory, which is everybody's."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from terminals import views
+from terminals import directory_views, views
 
 
 class TerminalId(StringConverter):
@@ -26,4 +26,7 @@ urlpatterns = [
     path("terminals/<terminal_id:pk>/pair", views.pair, name="pair"),
     path("terminals/<terminal_id:pk>/pair/new", views.pair_new, name="pair_new"),
     path("terminals/<terminal_id:pk>/pair/revoke", views.pair_revoke, name="pair_revoke"),
+    path("directory", directory_views.directory, name="directory"),
+    path("directory/number", directory_views.number, name="directory_number"),
+    path("directory/<int:pk>/sticker", directory_views.sticker, name="directory_sticker"),
 ]

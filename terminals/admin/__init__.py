@@ -1,5 +1,5 @@
 """What the support desk sees of terminals: no field holds a key, a token or anything sealed."""
 
-from terminals.admin import alerts, batches, commands, keys, requests, terminals
+from terminals.admin import alerts, batches, commands, directory, keys, requests, terminals
 
-__all__ = ["alerts", "batches", "commands", "keys", "requests", "terminals"]
+__all__ = ["alerts", "batches", "commands", "directory", "keys", "requests", "terminals"]

@@ -2,6 +2,7 @@
 
 from terminals.models.alerts import TerminalAlert
 from terminals.models.commands import Command, CommandEvent, CommandToken, Receipt, new_command_id
+from terminals.models.directory import DirectoryEntry, DirectoryKey, DirectoryNumber
 from terminals.models.keys import IssuerKey, Keyset, PairingCode
 from terminals.models.registry import (
     EnrollmentBatch,
@@ -17,6 +18,9 @@ __all__ = [
     "Command",
     "CommandEvent",
     "CommandToken",
+    "DirectoryEntry",
+    "DirectoryKey",
+    "DirectoryNumber",
     "EnrollmentBatch",
     "IssuerKey",
     "Keyset",

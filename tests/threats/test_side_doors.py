@@ -51,6 +51,9 @@ PUBLIC = {
     "recovery:user_code": "test_T03_a_code_that_does_not_exist_looks_like_one_that_does",
     "recovery:phone": "test_T03_a_code_that_does_not_exist_looks_like_one_that_does",
     "recovery:support": ALIKE,
+    "terminals:directory": ALIKE,
+    "terminals:directory_number": ALIKE,
+    "terminals:directory_sticker": ALIKE,
 }
 
 
@@ -163,6 +166,7 @@ def test_T03_every_address_of_an_owner_with_an_id_is_compared() -> None:
         "terminal-v1:state",  # of a recovery, asked with the bearer of its own terminal
         "portal:sms_callback",  # 96 random bits, and a signature besides
         "recovery:phone",  # the code on a screen
+        "terminals:directory_sticker",  # an entry that everybody may look up
     }
 
 

@@ -1,0 +1,1 @@
+"""The contact directory. Beginnings of serial numbers are facts about terminals, so it lives here."""
