@@ -7,7 +7,7 @@ from django.test import override_settings
 
 from portal.models import Allowance, Merchant
 from recovery import flow
-from recovery.authority import NotAllowed
+from recovery.authority import NotAllowed, target_of
 from recovery.models import Recovery
 from tests.cast import PairedTill, make_owner
 from tests.recovery.visitor import Visitor, make_shop
@@ -43,6 +43,14 @@ def test_an_owner_whose_account_was_stopped_can_set_nothing(proved: Visitor) -> 
     owner.save()
     with pytest.raises(NotAllowed):
         flow.set_password(proved.recovery, "258147")
+
+
+@pytest.mark.parametrize(
+    ("number", "target"),
+    [("00", "supervisor"), ("99", "maintenance"), ("01", "operator"), ("98", "operator"), ("0", "operator")],
+)
+def test_two_numbers_stand_for_more_than_an_operator(number: str, target: str) -> None:
+    assert target_of(number) == target
 
 
 @override_settings(REKEY_LIMITS={"sms-per-address": "2/hour"})

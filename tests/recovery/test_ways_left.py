@@ -73,3 +73,10 @@ def test_of_several_doubts_the_one_that_leaves_least_is_the_reason() -> None:
 def test_a_way_over_a_channel_that_is_half_proved_is_open_for_the_other_half() -> None:
     half = Given(Method.EMAIL, 1)
     assert [way.method for way in decide(Way(Method.EMAIL), proofs=(half,)).open] == [Method.EMAIL]
+
+
+def test_a_lax_policy_leaves_what_the_floor_asks_and_what_it_takes() -> None:
+    lax, halves = Policy(ordinary=0, strict=0), (Given(Method.SMS, 1), Given(Method.EMAIL, 1))
+    for proofs in (halves[:1], halves):
+        asked = Subject(Target.OPERATOR, Door.BROWSER, proofs, policy=lax)
+        assert authorize(asked).allowed == (len(proofs) == 2)

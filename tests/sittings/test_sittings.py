@@ -52,7 +52,7 @@ def play_opening(opening: Opening) -> None:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_nothing_is_reset_without_its_proofs_and_everything_ends(world: World, part: int) -> None:
+def test_T33_nothing_is_reset_without_its_proofs_and_everything_ends(world: World, part: int) -> None:
     began = time.perf_counter()
     totals.clear()
     play(RUNS, part)
