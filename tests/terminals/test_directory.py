@@ -274,16 +274,16 @@ def test_an_entry_that_is_soon_over_opens_one_case() -> None:
 # ── a hundred thousand ──────────────────────────────────────────────────────────────────────────────────────
 
 
-HUNDRED_THOUSAND = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999) SELECT"
+UP_TO = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT"
 MANY_KEYS = f"""
     INSERT INTO terminals_directorykey
     (entry_id, kind, start, entered_by_id, entered_at, verified_by_id, verified_at, valid_until)
-    {HUNDRED_THOUSAND} entry_id, kind, 'Q' || (100000 + i), entered_by_id, entered_at, verified_by_id,
+    {UP_TO.format(100_000)} entry_id, kind, 'Q' || (100000 + i), entered_by_id, entered_at, verified_by_id,
     verified_at, valid_until FROM n, terminals_directorykey WHERE id = %s
 """
 MANY_NUMBERS = f"""
     INSERT INTO terminals_directorynumber (entry_id, shown, digits, entered_by_id, entered_at)
-    {HUNDRED_THOUSAND} entry_id, '', '010' || (10000000 + i), entered_by_id, entered_at
+    {UP_TO.format(5_000)} entry_id, '', '010' || (10000000 + i), entered_by_id, entered_at
     FROM n, terminals_directorynumber WHERE id = %s
 """
 
