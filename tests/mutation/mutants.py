@@ -34,8 +34,8 @@ OTHER_SUMS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
 }
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
-# Whose words nobody but a person reads, and which names stand for types.
-SILENT = ("log.", "assert ")
+# Whose words nobody but a person reads (or a base class), and which names stand for types.
+SILENT = ("log.", "assert ", "super().__init__(")
 TYPES = ("Literal[", "Callable[", "TypeVar(")
 
 
