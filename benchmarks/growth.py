@@ -151,6 +151,6 @@ def _judge(
 
 
 LIMITS = {
-    9: "nothing that grows but the depth of four indexes and pages of them that nobody has read for long:"
+    9: "nothing that grows but the depth of six indexes and pages of them that nobody has read for long:"
     " every query ends after a row or two in an index that holds only what is open",
 }

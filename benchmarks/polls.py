@@ -187,5 +187,5 @@ def _row(rig: Rig, name: str, windows: list[Window], pid: int, share: float) -> 
 LIMITS = {
     1: "the interpreter: some 15 calls of Python a poll; no task and no messages, which the ceiling has",
     2: "Django: a thread or a task and some signals a request, before our own work begins",
-    3: "one Ed25519 check by OpenSSL, two thirds; strict reading; first contact adds a share of a query",
+    3: "one Ed25519 check by libsodium and strict reading; first contact adds a share of a query",
 }
