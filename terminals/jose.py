@@ -170,7 +170,7 @@ def sign(claims: Mapping[str, Any], typ: str, key: Jwk, *, embed_jwk: bool = Fal
     if embed_jwk:
         begun = _segment({"alg": "Ed25519", "typ": typ, "jwk": public_jwk(key)}) + "."
     else:
-        begun = beginning(typ, kid16(key))
+        begun = beginning(typ, _name_of(key["x"]))
     signed = begun + _segment(claims)
     return f"{signed}.{b64u(_signer(key['d']).sign(signed.encode('ascii')).signature)}"
 
@@ -179,6 +179,11 @@ def sign(claims: Mapping[str, Any], typ: str, key: Jwk, *, embed_jwk: bool = Fal
 def _signer(d: str) -> SigningKey:
     # Half the price of a signature is to derive the public key, which is the same each time.
     return SigningKey(unb64u(d))
+
+
+@lru_cache(maxsize=16)
+def _name_of(x: str) -> str:
+    return kid16({"kty": "OKP", "crv": SIGN, "x": x})
 
 
 @lru_cache(maxsize=64)

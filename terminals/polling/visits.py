@@ -79,15 +79,19 @@ class Visit(ABC):
             return
         news = waited.result()
         self._desk.held.let_go(self._caller.terminal_id, waited)
+        if isinstance(news, Contents):
+            # Nothing can happen before it is looked at; mostly there is nothing to wait for any more.
+            self._news = None
+            self._heard(news)
+            if self._open:
+                self._listen()
+            return
         if news is False:
             # The end of its patience: whatever there is now is the answer.
             self._news, self._until = None, 0.0
         else:
             self._listen()
-        if isinstance(news, Contents):
-            self._heard(news)
-        else:
-            self._desk.reader.read(self._caller.question, self._heard)
+        self._desk.reader.read(self._caller.question, self._heard)
 
     def _heard(self, contents: Contents | Unreachable) -> None:
         """The inbox as it is, unless it cannot be trusted: then the rows are asked, never a guess."""
@@ -119,13 +123,14 @@ class Visit(ABC):
             return
         until = None if contents is EMPTY else answers.fast_until(contents, now)
         pace = caller.interval, until, desk.is_calm()
-        if contents.items:
-            answer = answers.something(contents, question.most, self._etag, pace)
-            desk.notes.fetched(item.jti for item in contents.items[: question.most])
-        else:
+        if not contents.items:
             answer = answers.nothing(*pace)
-        desk.note(caller, self._told, now, answer.status)
+        else:
+            answer = answers.something(contents, question.most, self._etag, pace)
+        # The terminal waits, our notes do not.
         self._end(answer)
+        desk.note(caller, self._told, now, answer.status)
+        desk.notes.fetched(item.jti for item in contents.items[: question.most])
 
     def _end(self, outcome: Outcome) -> None:
         if self._open:

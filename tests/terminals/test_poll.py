@@ -187,6 +187,24 @@ class TestWaiting:
         answer, took = run(scene)
         assert answer.tokens == [fresh(command).token] and took < 1.5
 
+    def test_news_of_what_the_terminal_has_already_leave_it_waiting_for_the_next(
+        self, till: PairedTill
+    ) -> None:
+        first, second = delivered(till, "01"), reset(till, "03")
+        etag = poll_once(till).headers["etag"]
+
+        async def scene() -> Answer:
+            held = asyncio.ensure_future(ask(till, "wait=20", if_none_match=etag))
+            await asyncio.sleep(0.3)
+            known = delivery.waiting_for
+            await sync_to_async(lambda: inbox.push(till.terminal.pk, known(till.terminal.pk)))()
+            await asyncio.sleep(0.3)
+            assert not held.done()
+            await sync_to_async(delivery.deliver)(second.pk)
+            return await held
+
+        assert run(scene).tokens == [fresh(first).token, fresh(second).token]
+
     def test_nothing_comes_and_the_wait_ends(self, till: PairedTill) -> None:
         began = time.monotonic()
         assert poll_once(till, "wait=1").status == 204
