@@ -76,10 +76,13 @@ def _number(text: str, low: int, high: int) -> int:
 
 
 def etag_of(contents: Contents, most: int) -> bytes:
-    """Names what a terminal gets; empty for an empty inbox."""
+    """Names what a terminal gets; empty for an empty inbox.
+
+    By token: a server that was put back may sign a command again under the same number.
+    """
     if not contents.items:
         return b""
-    named = ",".join(f"{item.seq}:{item.command_id}" for item in contents.items[:most])
+    named = ",".join(item.jti for item in contents.items[:most])
     more = len(contents.items) > most
     return f'"{hashlib.sha256(f"{named}|{more}".encode()).hexdigest()[:22]}"'.encode()
 

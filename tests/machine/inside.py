@@ -66,6 +66,13 @@ class Inside:
         for at, jtis in due:
             commands.mark_fetched(jtis, at)
 
+    def hear(self) -> None:
+        """All news that there are by now, as a process that listens has heard them."""
+        told: Any = inbox.client().xread({inbox.NEWS: self._news}, count=1000)
+        for self._news, news in told[0][1] if told else ():
+            if inbox.EVICT in news:
+                self.bearers.evict(news[inbox.EVICT])
+
     def close(self) -> None:
         """Nothing is held."""
 
@@ -96,7 +103,7 @@ class Inside:
         return answer.status, {name.decode(): value.decode() for name, value in answer.headers}, answer.body
 
     def _caller(self, header: str) -> Caller:
-        self._hear_news()
+        self.hear()
         known = self.bearers.get(header.encode(), time.time())
         if known is None:
             age, unread = self.bearers.age, authentication.peek(header)
@@ -109,12 +116,6 @@ class Inside:
         if known.refusal is not None:
             raise known.refusal
         return known.caller
-
-    def _hear_news(self) -> None:
-        told: Any = inbox.client().xread({inbox.NEWS: self._news}, count=1000)
-        for self._news, news in told[0][1] if told else ():
-            if inbox.EVICT in news:
-                self.bearers.evict(news[inbox.EVICT])
 
     def _contents(self, terminal_id: str) -> Contents:
         contents = inbox.read(terminal_id)

@@ -62,6 +62,9 @@ class Answering(Protocol):
     def write_notes(self) -> None:
         """Put down what it has in mind, if it is time."""
 
+    def hear(self) -> None:
+        """Take in what it was told until now."""
+
     def close(self) -> None:
         """Go home."""
 
@@ -108,6 +111,9 @@ class Server:
 
     def write_notes(self) -> None:
         """It does so by itself."""
+
+    def hear(self) -> None:
+        """It listens all the time."""
 
     def close(self) -> None:
         """Let the poll go home."""

@@ -215,6 +215,8 @@ class TerminalAndServer(Scene):
 
     @rule()
     def redis_is_wiped(self) -> None:
+        # The poll listens all the time: what was said before is gone, and heard.
+        self.server.hear()
         inbox.client().flushall()
 
     @rule()

@@ -42,6 +42,11 @@ counted: Counter[str] = Counter()
 cut_at: Counter[str] = Counter()
 
 
+def around_the_commit() -> set[str]:
+    """The points of a commit at which the power failed; the others are on the line."""
+    return {point for point in cut_at if point.partition("/")[2] in failpoints.STAGES}
+
+
 class Scene(RuleBasedStateMachine):
     """What the rules play with. Storage is in memory and the server in this thread, unless told otherwise."""
 

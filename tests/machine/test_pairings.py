@@ -49,3 +49,14 @@ def test_one_that_is_in_force_is_kept_though_another_was_begun_since(scene: Term
     scene.the_terminal_is_paired_again([Fault.LOSE_REPLY])
     scene.round([])
     assert is_let_in(scene)
+
+
+def test_a_key_that_was_taken_away_opens_nothing_though_redis_forgot_who_was_told(
+    scene: TerminalAndServer,
+) -> None:
+    scene.all_goes_well()
+    scene.the_terminal_is_reported("stolen")
+    scene.the_terminal_is_found()
+    scene.redis_is_wiped()
+    scene.round([])
+    assert scene.till.store.load().trouble == "invalid_auth"

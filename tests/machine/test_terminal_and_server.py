@@ -21,13 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.defects import DEFECTS
+from tests.machine.defects import DEFECTS, Day
 from tests.machine.machine import TerminalAndServer, ThroughTheDoors
 from tests.machine.play import play
-from tests.machine.scene import counted, cut_at
+from tests.machine.scene import around_the_commit, counted, cut_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RUNS, STEPS = (int(number) for number in os.environ.get("REKEY_MACHINE", "12x60").split("x"))
+LARGE, POINTS_IN_A_LARGE_RUN = 1000, 40
 SEED = int(os.environ.get("REKEY_MACHINE_SEED", "1"))
 
 
@@ -40,7 +41,10 @@ def fresh_counts() -> None:
 @pytest.mark.slow
 def test_whatever_happens_both_sides_agree_in_the_end(issuer_keys: Path, quiet_logs: None) -> None:
     play(TerminalAndServer, RUNS, STEPS, seed=SEED)
-    print(f"machine, seed {SEED}:", dict(counted), "power failed at", len(cut_at), "points")
+    around = len(around_the_commit())
+    print(f"machine, seed {SEED}:", dict(counted))
+    print(f"the power failed at {around} points around a commit, {len(cut_at)} in all")
+    assert RUNS < LARGE or len(cut_at) >= POINTS_IN_A_LARGE_RUN
     assert counted["runs"] >= RUNS
     for what in ("resets", "power cuts", "key rolls", "quarantines"):
         assert counted[what], f"there were no {what}"
@@ -54,10 +58,12 @@ def test_nor_does_it_matter_that_there_are_files_frames_and_threads(
     assert counted["runs"] >= 3
 
 
-def play_opening(scene: TerminalAndServer, opening: int) -> None:
-    """The opening of a day, and its end."""
+def live(scene: TerminalAndServer, day: Day) -> None:
+    """A day and its end, with what holds after every step."""
     try:
-        scene.a_day_begins(opening=opening, number="03", every=60)
+        day(scene)
+        scene.numbers_only_rise()
+        scene.the_password_in_force_is_of_the_newest_command_carried_out()
     finally:
         scene.teardown()
 
@@ -69,7 +75,12 @@ def test_a_defect_is_found(
     scene = TerminalAndServer()
     DEFECTS[name].plant(monkeypatch)
     with pytest.raises(AssertionError):
-        play_opening(scene, DEFECTS[name].opening)
+        live(scene, DEFECTS[name].day)
+
+
+def test_without_a_defect_the_same_days_end_well(issuer_keys: Path, quiet_logs: None) -> None:
+    for day in dict.fromkeys(defect.day for defect in DEFECTS.values()):
+        live(TerminalAndServer(), day)
 
 
 def test_a_seed_plays_the_same_twice(issuer_keys: Path, quiet_logs: None) -> None:
