@@ -30,10 +30,19 @@ def start(request: HttpRequest, **_: Any) -> None:
     request.session[PROVED] = int(time.time())
 
 
+def proved_at(request: HttpRequest) -> int:
+    """When the person in front of this browser last proved it, in Unix seconds; 0 for never."""
+    return int(request.session.get(PROVED, 0))
+
+
+def is_fresh(moment: int) -> bool:
+    """Whether a proof of that moment, in Unix seconds, is within the last ten minutes."""
+    return 0 <= time.time() - moment < WINDOW_S
+
+
 def is_recent(request: HttpRequest) -> bool:
     """Whether the person in front of this browser proved it within the last ten minutes."""
-    proved = int(request.session.get(PROVED, 0))
-    return 0 <= time.time() - proved < WINDOW_S
+    return is_fresh(proved_at(request))
 
 
 def prove(request: HttpRequest, device: TOTPDevice | Passkey) -> None:

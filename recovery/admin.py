@@ -11,11 +11,12 @@ from django.utils.translation import gettext_lazy as _
 from portal.kept import ReadOnly
 from portal.models import AuditEvent
 from recovery.desk.admin import TicketAdmin
+from recovery.desk.verification_admin import VerificationAdmin
 from recovery.models import Recovery
 from recovery.policy_admin import GatePolicyAdmin
 from terminals.models import CommandEvent
 
-__all__ = ["GatePolicyAdmin", "RecoveryAdmin", "TicketAdmin"]
+__all__ = ["GatePolicyAdmin", "RecoveryAdmin", "TicketAdmin", "VerificationAdmin"]
 
 
 @admin.register(Recovery)

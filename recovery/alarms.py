@@ -50,6 +50,15 @@ ALARMS = {
             " what you entered yourself somebody else confirms."
         ),
     ),
+    Tag.DESK_MISUSED: (
+        gettext_lazy("Somebody at the desk tried what nobody may"),
+        gettext_lazy(
+            "A reset of one's own shop, one after changing how the shop is reached, a yes to one's own"
+            " request, a request changed under the second person's eyes, or more than 20 resets in a day."
+            " It was refused. See recovery:desk:misused in the audit trail for who and which case, and talk"
+            " to them."
+        ),
+    ),
     Tag.GUESSING_ALARM: (
         gettext_lazy("Codes are being guessed everywhere"),
         gettext_lazy(

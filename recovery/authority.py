@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from portal.audit import Tag, record
 from portal.models import Merchant
+from recovery.desk import standing
 from recovery.gates.decide import Decision, Subject, Verdict, authorize
 from recovery.gates.floors import TARGET_OF, Block, Door, Target
 from recovery.gates.policy import STANDARD
@@ -45,14 +46,17 @@ def operator_of(recovery: Recovery) -> Operator | None:
     return Operator.objects.filter(terminal_id=recovery.terminal_id, number=recovery.operator_number).first()
 
 
-def authorise(recovery: Recovery, number: str) -> Terminal:
+def authorise(recovery: Recovery, number: str, *, waits: bool = False) -> Terminal:
     """The one place that says yes to resetting an operator; whatever the door.
 
-    Returns the terminal as it is now. Raises NotAllowed with the first reason that stands against it.
+    `waits` is for a command that goes nowhere before a second person's yes: it may be written down when
+    nothing but that yes is missing. Returns the terminal as it is now. Raises NotAllowed with the first
+    reason that stands against it.
     """
     decision = decide(recovery, number)
     terminal = terminals_of(recovery).filter(pk=recovery.terminal_id).first()
-    if decision.allowed and terminal is not None:
+    wanted = Verdict.APPROVAL if waits else Verdict.ALLOWED
+    if decision.verdict is wanted and terminal is not None:
         return terminal
     if decision.verdict in (Verdict.PROOF, Verdict.APPROVAL):
         note(Tag.RECOVERY_REFUSED, recovery, operator=number, reason=decision.reason)
@@ -83,10 +87,13 @@ def _facts(recovery: Recovery) -> Subject:
         proofs_of(recovery),
         ways=ways_of(merchant) if merchant is not None else (),
         policy=policy_of(merchant) if merchant is not None else STANDARD,
+        approved=recovery.door == Recovery.Door.SUPPORT and standing.is_approved(recovery),
     )
 
 
 def _door_of(recovery: Recovery) -> Door:
+    if recovery.door == Recovery.Door.SUPPORT:
+        return Door.SUPPORT
     if recovery.request_id is not None:
         return Door.TERMINAL
     if recovery.offline:
@@ -123,7 +130,9 @@ def note(tag: Tag, recovery: Recovery, **facts: str) -> None:
 
 
 def actor_of(recovery: Recovery) -> str:
-    """Who acts, for the audit trail: the owner who signed in, or the recovery itself."""
+    """Who acts, for the audit trail: the agent, the owner who signed in, or the recovery itself."""
+    if recovery.door == Recovery.Door.SUPPORT and (agent := standing.agent_of(recovery)):
+        return f"user:{agent}"
     if recovery.signed_in_user_id is not None:
         return f"user:{recovery.signed_in_user_id}"
     return f"recovery:{recovery.id}"

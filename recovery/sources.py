@@ -9,12 +9,14 @@ from terminals.models import RecoveryRequest
 
 
 def source_of(recovery: Recovery, merchant: Merchant | None) -> str:
-    """The owner who is signed in, the terminal whose screen was used, or the browser that is known; or "".
+    """The desk, the owner who is signed in, the terminal whose screen was used, the known browser; or "".
 
     That the screen belongs to the merchant is for `identity.merchant_for` to say, before anything is sent.
     """
     if merchant is None:
         return ""
+    if recovery.door == Recovery.Door.SUPPORT:
+        return "desk"
     if recovery.signed_in_user_id is not None:
         return f"user:{recovery.signed_in_user_id}"
     if recovery.user_code_digest:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from portal.secrets import mask_phone
 from recovery.access import page_of, recovery_of, shielded
-from recovery.desk import tickets
+from recovery.desk import tickets, words
 from recovery.forms import SupportForm
 from recovery.models import Recovery
 from recovery.status import facts_of
@@ -41,11 +41,11 @@ def step_of(recovery: Recovery | None) -> tuple[str, str]:
 def support(request: HttpRequest) -> HttpResponse:
     """Take down what happened and whom to call; the step is filled in from the recovery, if there is one."""
     recovery = recovery_of(request)
-    step, words = step_of(recovery)
+    step, stands = step_of(recovery)
     known_phone = recovery.phone if recovery else ""
     form = SupportForm(request.POST if request.method == "POST" else None, known_phone=known_phone)
     if request.method == "POST" and form.is_valid():
-        subject = words or _("Question")
+        subject = stands or _("Question")
         trouble = tickets.Trouble(step, subject, form.cleaned_data["phone"], form.cleaned_data["text"])
         try:
             ticket = tickets.open_ticket(trouble, recovery)
@@ -56,7 +56,7 @@ def support(request: HttpRequest) -> HttpResponse:
             return redirect("recovery:support_sent")
     context = {
         "form": form,
-        "step": words,
+        "step": stands,
         "masked_phone": mask_phone(known_phone),
         "number": recovery.number if recovery else "",
         "goes_along": facts_of(recovery) if recovery else [],
@@ -72,5 +72,6 @@ def support_sent(request: HttpRequest) -> HttpResponse:
     shown = request.session.get(SHOWN)
     if shown is None:
         return redirect("recovery:support")
-    context = {"ticket": shown["number"], "masked_phone": shown["phone"]}
+    number = shown["number"]
+    context = {"ticket": number, "masked_phone": shown["phone"], "words": words.of_ticket(number)}
     return render(request, "recovery/support_sent.html", context)

@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from recovery import (
+    caller_views,
     code_views,
     objection_views,
     offline_views,
@@ -84,6 +85,7 @@ urlpatterns = [
     path("not-me", objection_views.number, name="not_me_number"),
     path("not-me/code", objection_views.code, name="not_me_code"),
     path("proofs/what-if", what_if_views.page, name="what_if"),
+    path("caller", caller_views.caller, name="caller"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),
     path(

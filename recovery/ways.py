@@ -12,6 +12,7 @@ from portal import addresses, recovery_codes
 from portal.devices import TOTPDevice
 from portal.models import Address, Merchant, Passkey, RecoveryCode, User
 from recovery import doubts
+from recovery.desk import standing
 from recovery.gates.decide import Given, Way
 from recovery.gates.floors import CHANNEL, Doubt, Method
 from recovery.models import Proof, Recovery
@@ -111,7 +112,8 @@ def proofs_of(recovery: Recovery) -> tuple[Given, ...]:
             return phone
         return frozenset({Doubt.HELD}) if row.method in WRITTEN and row.subject in held else frozenset()
 
-    return tuple(Given(Method(row.method), row.strength, doubted(row)) for row in rows)
+    given = tuple(Given(Method(row.method), row.strength, doubted(row)) for row in rows)
+    return standing.proofs_at_desk(recovery, given) if recovery.door == Recovery.Door.SUPPORT else given
 
 
 def _holding(recovery: Recovery, rows: Iterable[Proof]) -> list[Proof]:

@@ -15,6 +15,14 @@ TEXTS = {
         "zh-hans": "验证码 {code}，店主重置密码要用。只告诉您认识的店主本人，10 分钟内有效。",
         "en": "Code {code} for a shop owner you know: tell only them. 10 min.",
     },
+    "desk-code": {
+        "zh-hans": "客服核实用验证码 {code}：自己填在网页上，别念给任何人。10 分钟内有效。",
+        "en": "Code {code}: type it on our page, read it to nobody. 10 minutes.",
+    },
+    "desk-reset": {
+        "zh-hans": "客服应来电重置 {terminal} 操作员 {operator}。不是您？网页填 {number} 或打 {hotline}",
+        "en": "Support resets {operator} on {terminal}. Not you? {number} or {hotline}",
+    },
     "sign-in": {
         "zh-hans": "登录验证码 {code}，10 分钟内有效。谁问都别说，客服也不会问。",
         "en": "Sign-in code {code}, valid 10 min. Tell nobody, not even support.",

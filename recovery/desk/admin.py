@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.admin_site import change_address
 from portal.models import User
 from recovery.desk import tickets
+from recovery.desk.panel import panel
 from recovery.models import Ticket, TicketEntry
 
 
@@ -87,6 +88,14 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if db_field.name == "assignee":
             kwargs["queryset"] = User.objects.filter(is_staff=True, is_active=True).order_by("username")
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **more: Any
+    ) -> HttpResponse:
+        """With where the verification of the caller stands."""
+        if isinstance(ticket := context.get("original"), Ticket):
+            context |= panel(ticket, agent_of(request))
+        return super().render_change_form(request, context, *args, **more)
 
     def response_change(self, request: HttpRequest, obj: Ticket) -> HttpResponse:
         """The three keys of a case: take it, show the number, close it."""

@@ -56,6 +56,8 @@ class Subject:
     blocks: frozenset[Block] = frozenset()
     ways: tuple[Way, ...] = ()
     policy: Policy = STANDARD
+    # Whether a second person has said yes; it counts only at doors where one can be asked.
+    approved: bool = False
 
 
 class Verdict(StrEnum):
@@ -98,11 +100,13 @@ def authorize(subject: Subject) -> Decision:
     asked = floors.ASKED_AT.get(subject.door)
     if asked is not None and asked not in {given.method for given in subject.proofs}:
         return Decision(Verdict.PROOF, asked)
-    if floors.FLOORS[subject.target].approval:
+    asks_second = subject.target in floors.SECOND_PERSON_AT.get(subject.door, ())
+    if floors.FLOORS[subject.target].approval and not asks_second:
         return Decision(Verdict.APPROVAL, "approval")
     counted = [given for given in subject.proofs if given.method not in subject.policy.shut]
-    if _enough(counted, subject.target, subject.policy.needs(subject.target)):
-        return Decision(Verdict.ALLOWED)
+    if enough(counted, subject.target, subject.policy.needs(subject.target)):
+        waits = asks_second and not subject.approved
+        return Decision(Verdict.APPROVAL, "approval") if waits else Decision(Verdict.ALLOWED)
     doubted = {doubt for given in counted for doubt in given.doubts}
     doubts = frozenset(doubt for doubt in doubted if floors.left(doubt, subject.target) < FULL)
     ways = [_judged(way, counted, subject) for way in subject.ways]
@@ -110,7 +114,7 @@ def authorize(subject: Subject) -> Decision:
     return Decision(Verdict.PROOF, "proof", doubts, still_open, shut)
 
 
-def _enough(counted: Collection[Given], target: Target, needed: int) -> bool:
+def enough(counted: Collection[Given], target: Target, needed: int) -> bool:
     """Two halves make the one that is needed; where two are, only full ones count. One stands by itself."""
     by_itself = max(
         (given.worth(target) for given in counted if given.method not in NEVER_ALONE), default=NOTHING

@@ -87,6 +87,10 @@ class Door(StrEnum):
 SHUT: frozenset[Door] = frozenset({Door.API})
 # What a door asks for besides, whatever the target.
 ASKED_AT: Mapping[Door, Method] = {Door.TERMINAL: Method.POSSESSION, Door.SUPPORT: Method.SUPPORT}
+# Where a second person can be asked for a yes, and for which targets that is done though the floor does not.
+SECOND_PERSON_AT: Mapping[Door, frozenset[Target]] = {
+    Door.SUPPORT: frozenset({Target.SUPERVISOR, Target.MAINTENANCE, Target.CONTACT_CHANGE})
+}
 
 
 class Block(StrEnum):

@@ -1,5 +1,6 @@
 """Rows of the self-service flow and of the desk."""
 
+from recovery.models.evidence import Statement, Verification
 from recovery.models.objections import Objection
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
@@ -10,8 +11,10 @@ __all__ = [
     "Objection",
     "Proof",
     "Recovery",
+    "Statement",
     "Ticket",
     "TicketEntry",
+    "Verification",
     "new_receipt_number",
     "new_recovery_id",
 ]

@@ -52,6 +52,7 @@ class Recovery(models.Model):
         BROWSER = "browser", _("a browser")
         TERMINAL = "terminal", _("the terminal")
         OWNER = "owner", _("a signed-in owner")
+        SUPPORT = "support", _("the support desk")
 
     state = models.CharField(
         _("state"), max_length=12, choices=State.choices, default=State.STARTED, db_index=True, editable=False

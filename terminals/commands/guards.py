@@ -44,14 +44,14 @@ def is_sound(guard: Mapping[str, Any] | None, terminal: Terminal, now: datetime)
 
 
 def approve(command_id: str, by: str) -> None:
-    """A second person lets a guarded command go; its own, short life begins now. Raises CannotApprove."""
+    """A second person lets go what waits for one; its own, short life begins now. Raises CannotApprove."""
     command = Command.objects.select_related("terminal__store__merchant").get(pk=command_id)
     now = timezone.now()
     if by == command.requested_by:
         raise CannotApprove("same_person")
     if command.state != State.PENDING_APPROVAL or command.expires_at <= now:
         raise CannotApprove("over")
-    if not is_sound(command.guard, command.terminal, now):
+    if command.kind in GUARDED and not is_sound(command.guard, command.terminal, now):
         raise CannotApprove("guarded")
     until = now + timedelta(seconds=LIFETIME[command.kind])
     with transaction.atomic():

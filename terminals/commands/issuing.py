@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -86,22 +86,24 @@ def issue(
     requested_by: str,
     recovery_ref: str = "",
     why: str = "",
+    approve_until: datetime | None = None,
 ) -> Command:
     """Store a command in the caller's transaction and have it delivered once that commits.
 
     A password is sealed to the terminal's key before this returns and is kept nowhere (design D4). An older
     unfinished command of the same kind for the same operator is superseded in the same transaction. A guarded
-    command waits for a second person instead (see `approve`). `why` is what a person gave as the reason.
-    Raises CannotIssue.
+    command waits for a second person instead (see `approve`), as does one with `approve_until`. `why` is the
+    reason a person gave. Raises CannotIssue.
     """
     told = {"choose": True} if choose else dict(args or {})
     with transaction.atomic():
-        # One issue at a time per terminal: the row lock makes "the newest wins" true under races as well.
+        # One issue at a time per terminal: with the lock "the newest wins" is true under races as well.
         terminal = Terminal.objects.select_for_update(no_key=True).get(pk=terminal.pk)
         _may_issue(terminal, kind, operator_number)
-        now, waits = timezone.now(), kind in GUARDED
-        if waits and not is_sound(guard, terminal, now):
-            raise CannotIssue("guarded")
+        now = timezone.now()
+        if kind in GUARDED:
+            _may_be_asked(guard, terminal, now)
+            approve_until = approve_until or now + APPROVAL_LIFE
         if not ARGUMENTS[kind](told):
             raise CannotIssue("arguments")
         command = Command(
@@ -110,11 +112,11 @@ def issue(
             operator_number=operator_number,
             args=told,
             guard=dict(guard or {}),
-            state=State.PENDING_APPROVAL if waits else State.QUEUED,
+            state=State.PENDING_APPROVAL if approve_until else State.QUEUED,
             requested_by=requested_by,
             recovery_ref=recovery_ref,
             created_at=now,
-            expires_at=now + (APPROVAL_LIFE if waits else timedelta(seconds=LIFETIME[kind])),
+            expires_at=approve_until or now + timedelta(seconds=LIFETIME[kind]),
         )
         if sealed_password is not None:
             _seal(command, terminal, sealed_password, change_at_next_login)
@@ -138,6 +140,11 @@ def store(command: Command, why: str = "") -> None:
     )
     if command.state == State.QUEUED:
         transaction.on_commit(partial(nudge, "terminals.tasks.deliver", command.id))
+
+
+def _may_be_asked(guard: Mapping[str, Any] | None, terminal: Terminal, now: datetime) -> None:
+    if not is_sound(guard, terminal, now):
+        raise CannotIssue("guarded")
 
 
 def _open_for(terminal: Terminal) -> QuerySet[Command]:

@@ -77,11 +77,22 @@ def given(proofs: Iterable[str], doubt: str = "", strength: int = FULL) -> tuple
     )
 
 
-def ask(target: str, proofs: tuple[Given, ...], door: str = "browser", *blocks: str) -> Decision:
-    return authorize(Subject(Target(target), Door(door), proofs, frozenset(map(Block, blocks))))
+def ask(
+    target: str, proofs: tuple[Given, ...], door: str = "browser", *blocks: str, approved: bool = False
+) -> Decision:
+    against = frozenset(map(Block, blocks))
+    return authorize(Subject(Target(target), Door(door), proofs, against, approved=approved))
 
 
-def as_written(target: str, proofs: frozenset[str], door: str, blocks: tuple[str, ...], doubt: str) -> str:
+def as_written(
+    target: str,
+    proofs: frozenset[str],
+    door: str,
+    blocks: tuple[str, ...],
+    doubt: str,
+    *,
+    approved: bool = False,
+) -> str:
     """The verdict and its reason, from the lists above and nothing else."""
     if door == "api":
         return "refused door"
@@ -92,10 +103,12 @@ def as_written(target: str, proofs: frozenset[str], door: str, blocks: tuple[str
         return "proof possession"
     if door == "support" and "support" not in proofs:
         return "proof support"
-    if target == "maintenance":
+    if target == "maintenance" and door != "support":
         return "approval approval"
     enough = TABLE[doubt][0 if target == "operator" else 1]
-    return "allowed " if any(one <= proofs for one in enough) else "proof proof"
+    if not any(one <= proofs for one in enough):
+        return "proof proof"
+    return "approval approval" if door == "support" and target != "operator" and not approved else "allowed "
 
 
 def test_the_words_of_the_table_are_all_there_are() -> None:
@@ -114,6 +127,14 @@ def test_T34_every_set_of_proofs_at_every_door_against_every_reason(target: str)
         assert f"{decision.verdict} {decision.reason}" == expected, (proofs, door, blocks)
         rows += 1
     assert rows == 512 * 6 * 11
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_second_persons_yes_counts_at_the_desk_and_takes_the_place_of_no_proof(target: str) -> None:
+    for proofs, door in itertools.product(every_set(), DOORS):
+        decision = ask(target, given(proofs), door, approved=True)
+        expected = as_written(target, proofs, door, (), "", approved=True)
+        assert f"{decision.verdict} {decision.reason}" == expected, (proofs, door)
 
 
 @pytest.mark.parametrize("doubt", DOUBTS)

@@ -52,6 +52,7 @@ PUBLIC = {
     "recovery:user_code": "test_T03_a_code_that_does_not_exist_looks_like_one_that_does",
     "recovery:phone": "test_T03_a_code_that_does_not_exist_looks_like_one_that_does",
     "recovery:support": ALIKE,
+    "recovery:caller": "test_a_ticket_that_is_not_there_is_answered_like_a_wrong_code",
     "terminals:directory": ALIKE,
     "terminals:directory_number": ALIKE,
     "terminals:directory_sticker": ALIKE,
