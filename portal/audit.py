@@ -101,6 +101,7 @@ class Tag(models.TextChoices):
     POLICY_CHANGED = "recovery:policy:changed"
     PHONE_SHOWN = "recovery:ticket:phone-shown"
     TICKET_OPENED = "recovery:ticket:opened"
+    TICKET_ASSIGNED = "recovery:ticket:assigned"
     TICKET_CLOSED = "recovery:ticket:closed"
 
 

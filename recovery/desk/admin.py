@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AdminTextareaWidget
-from django.db.models import QuerySet, TextField
-from django.forms import BaseModelFormSet, ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from portal.admin_site import change_address
 from portal.models import User
+from portal.templatetags.rekey import duration
 from recovery.desk import tickets
-from recovery.desk.panel import panel
-from recovery.models import Ticket, TicketEntry
+from recovery.desk.queue import View, counted, health_cell
+from recovery.desk.ticket_page import STUCK, TicketForm, page
+from recovery.models import Ticket
 
 
 def agent_of(request: HttpRequest) -> User:
@@ -26,49 +31,71 @@ def agent_of(request: HttpRequest) -> User:
     return request.user
 
 
-class EntryInline(admin.TabularInline):  # type: ignore[type-arg]
-    """What was said and done; an entry can be added and never changed."""
+# ── the keys of a case ──────────────────────────────────────────────────────────────────────────────────────
 
-    model = TicketEntry
-    extra = 1
-    fields = ("at", "author", "user", "text")
-    readonly_fields = ("at", "author", "user")
-    # A box in a table of the stock admin has a column, but no label of its own.
-    formfield_overrides = {
-        TextField: {"widget": AdminTextareaWidget(attrs={"aria-label": _("entry"), "rows": 4})}
-    }
+KEPT = _("Read what is new; what you typed is still here.")
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """What was said stays said."""
-        return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """The same."""
-        return False
+def _take(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
+    took = tickets.assign(ticket, agent)
+    return _("This case is yours.") if took else _("Somebody has this case already.")
+
+
+def _number(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
+    return tickets.call_back_number(ticket, agent) or _("Take the case first; then you see the number.")
+
+
+def _close(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
+    if not tickets.close(ticket, agent, version=typed["version"]):
+        raise tickets.Stale
+    return _("The case is closed.")
+
+
+def _hand_over(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
+    if typed["to"] is None:
+        raise ValidationError(_("Choose who takes it over."))
+    tickets.hand_over(ticket, agent, typed["to"], version=typed["version"], note=typed["text"])
+    return _("The case was handed over.")
+
+
+def _reply(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
+    tickets.reply(ticket, agent, _text(typed), version=typed["version"])
+    return _("Your answer is kept.")
+
+
+def _note(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
+    tickets.reply(ticket, agent, _text(typed), version=typed["version"], internal=True)
+    return _("Your note is kept.")
+
+
+def _text(typed: dict[str, Any]) -> str:
+    if not typed["text"]:
+        raise ValidationError(_("Write something first."))
+    return str(typed["text"])
+
+
+KEYS: dict[str, Callable[[Ticket, User, dict[str, Any]], str | Promise]] = {
+    "_take": _take,
+    "_number": _number,
+    "_close": _close,
+    "_hand_over": _hand_over,
+    "_reply": _reply,
+    "_note": _note,
+}
 
 
 @admin.register(Ticket)
 class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The cases that wait for a person."""
 
-    list_display = ("number", "subject", "merchant", "step", "assignee", "state", "waiting")
-    list_filter = ("state", "step", ("assignee", admin.RelatedOnlyFieldListFilter))
-    list_select_related = ("merchant", "assignee")
-    search_fields = ("number__iexact", "subject", "merchant__number")
-    readonly_fields = (
-        "number",
-        "subject",
-        "state",
-        "step",
-        "merchant",
-        "of_recovery",
-        "masked_phone",
-        "created_at",
-    )
-    fields = (*readonly_fields, "assignee")
-    inlines = (EntryInline,)
+    list_display = ("case", "shop", "health", "stuck", "assignee", "state", "waiting")
+    list_filter = (View,)
+    list_select_related = ("merchant", "assignee", "recovery__terminal__status")
+    # Looked for in every row, in any script; docs/operations.md says what that costs.
+    search_fields = ("number__iexact", "subject", "merchant__legal_name", "merchant__number", "entries__text")
+    list_per_page = 50
+    show_full_result_count = False
     actions = ("take", "close")
-    change_form_template = "admin/recovery/ticket/change_form.html"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Tickets are opened where somebody got stuck."""
@@ -78,57 +105,87 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """A case is closed, never deleted."""
         return False
 
-    @admin.display(description=_("phone to call back"))
-    def masked_phone(self, ticket: Ticket) -> str:
-        """Whom to call back, the middle hidden; a key on the page shows it whole to the case's agent."""
-        return ticket.masked_phone
-
-    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Cases are worked on by support staff, never by an owner."""
-        if db_field.name == "assignee":
-            kwargs["queryset"] = User.objects.filter(is_staff=True, is_active=True).order_by("username")
-        return super().formfield_for_foreignkey(db_field, request, **kwargs)
-
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **more: Any
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """With where the verification of the caller stands."""
-        if isinstance(ticket := context.get("original"), Ticket):
-            context |= panel(ticket, agent_of(request))
-        return super().render_change_form(request, context, *args, **more)
-
-    def response_change(self, request: HttpRequest, obj: Ticket) -> HttpResponse:
-        """The three keys of a case: take it, show the number, close it."""
-        agent = agent_of(request)
-        if "_take" in request.POST:
-            took = tickets.assign(obj, agent)
-            messages.info(request, _("This case is yours.") if took else _("Somebody has this case already."))
-        elif "_number" in request.POST:
-            number = tickets.call_back_number(obj, agent)
-            messages.info(request, number or _("Take the case first; then you see the number."))
-        elif "_close" in request.POST:
-            tickets.close(obj, agent)
-            messages.info(request, _("The case is closed."))
-        else:
-            return super().response_change(request, obj)
-        return HttpResponseRedirect(request.path)
-
-    @admin.display(description=_("recovery"))
-    def of_recovery(self, ticket: Ticket) -> str:
-        """A link to the recovery it came from."""
-        if ticket.recovery is None:
-            return "–"
-        return format_html(
-            '<a href="{}">{}</a>',
-            change_address(ticket.recovery),
-            ticket.recovery.number,
+        """The page of one case: its story, what is known beside it, and what its agent may do."""
+        ticket = self.get_object(request, unquote(object_id))
+        if ticket is None:
+            raise Http404
+        may_change = self.has_change_permission(request, ticket)
+        if not (may_change if request.method == "POST" else self.has_view_permission(request, ticket)):
+            raise PermissionDenied
+        form = TicketForm(
+            request.POST if request.method == "POST" else None, initial={"version": ticket.version}
         )
+        if request.method == "POST" and form.is_valid() and self._done(request, ticket, form):
+            return HttpResponseRedirect(request.path)
+        return render(request, "admin/recovery/ticket/change_form.html", self._page(request, ticket, form))
 
-    @admin.display(description=_("waiting"), ordering="created_at")
+    def _page(self, request: HttpRequest, ticket: Ticket, form: TicketForm) -> dict[str, Any]:
+        ticket.refresh_from_db()
+        return {
+            **self.admin_site.each_context(request),
+            **page(ticket, agent_of(request), request.GET.get("only", "")),
+            "title": ticket.subject,
+            "opts": self.opts,
+            "original": ticket,
+            "has_view_permission": True,
+            "has_change_permission": self.has_change_permission(request, ticket),
+            "form": form,
+            # What was typed stays; what it answers is the case as it is now.
+            "version": ticket.version,
+        }
+
+    def _done(self, request: HttpRequest, ticket: Ticket, form: TicketForm) -> bool:
+        """Do what the pressed key says; whether the page is to be shown anew, and not with its form."""
+        pressed = next((key for key in KEYS if key in request.POST), "")
+        if not pressed:
+            form.add_error(None, _("Choose one of the keys."))
+            return False
+        try:
+            said = KEYS[pressed](ticket, agent_of(request), form.cleaned_data)
+        except tickets.Stale:
+            form.add_error(None, _("Somebody did something about this case after you opened it. %s") % KEPT)
+            return False
+        except ValidationError as error:
+            form.add_error("to" if pressed == "_hand_over" else "text", error)
+            return False
+        messages.info(request, str(said))
+        return True
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """With the views above the list."""
+        views = {"views": counted(agent_of(request).pk), "chosen_view": request.GET.get("view", "")}
+        return super().changelist_view(request, {**(extra_context or {}), **views})
+
+    @admin.display(description=_("ticket"), ordering="number")
+    def case(self, ticket: Ticket) -> SafeString:
+        """What it is about, and its number."""
+        return format_html("{} <small>{}</small>", ticket.subject, ticket.number)
+
+    @admin.display(description=_("merchant"), ordering="merchant__legal_name")
+    def shop(self, ticket: Ticket) -> SafeString | str:
+        """Whose it is, once that was proved."""
+        merchant = ticket.merchant
+        if merchant is None:
+            return "–"
+        return format_html("{} <small>{}</small>", merchant.legal_name, merchant.number)
+
+    @admin.display(description=_("terminal"))
+    def health(self, ticket: Ticket) -> str:
+        """How the terminal is doing."""
+        return health_cell(ticket)
+
+    @admin.display(description=_("got stuck at"), ordering="step")
+    def stuck(self, ticket: Ticket) -> str | Promise:
+        """Where self-service ended."""
+        return STUCK.get(ticket.step, ticket.step) or "–"
+
+    @admin.display(description=_("age"), ordering="created_at")
     def waiting(self, ticket: Ticket) -> str:
-        """Minutes since it was opened, until it is closed."""
-        until = ticket.closed_at or timezone.now()
-        return f"{int((until - ticket.created_at).total_seconds() // 60)} min"
+        """Since it was opened, until it was closed."""
+        return duration(int(((ticket.closed_at or timezone.now()) - ticket.created_at).total_seconds()))
 
     @admin.action(description=_("Take the chosen tickets"), permissions=["change"])
     def take(self, request: HttpRequest, chosen: QuerySet[Ticket]) -> None:
@@ -141,11 +198,3 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Close what is done."""
         done = sum(tickets.close(ticket, agent_of(request)) for ticket in chosen)
         messages.info(request, _("%(done)d closed.") % {"done": done})
-
-    def save_formset(
-        self, request: HttpRequest, form: ModelForm[Ticket], formset: BaseModelFormSet[Any, Any], change: bool
-    ) -> None:
-        """A new entry is the agent's own reply, with anything secret covered."""
-        for entry in formset.save(commit=False):
-            tickets.reply(form.instance, agent_of(request), entry.text)
-        formset.save_m2m()

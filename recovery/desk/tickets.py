@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import override
@@ -14,14 +17,19 @@ from django.utils.translation import override
 from portal.audit import Tag, record
 from portal.limits import take
 from portal.models import AuditEvent, Merchant, User, phone_digest
-from recovery.models import Recovery, Ticket, TicketEntry
+from recovery.models import Recovery, Ticket, TicketEntry, TicketViewer
 from terminals.models import Terminal
 
 OPEN_AT_ONCE = 3
+LOOKING = timedelta(minutes=1)
 HIDDEN = "••••"
 # Four digits or more in a row, single spaces and hyphens between them forgiven, may be a password, a code, an
 # identity card or a phone; whatever they were, a case does not need them.
 SECRET_LIKE = re.compile(r"\d(?:[ \u00a0\u3000./_–—-]?\d){3,}[Xx]?")
+
+
+class Stale(Exception):
+    """Somebody did something about the case after the page was shown."""
 
 
 class TooManyTickets(Exception):
@@ -143,18 +151,62 @@ def call_back_number(ticket: Ticket, agent: User) -> str:
 def assign(ticket: Ticket, agent: User) -> bool:
     """Take a case that nobody has yet; whether this agent got it."""
     free = Ticket.objects.filter(pk=ticket.pk, assignee__isnull=True).exclude(state=Ticket.State.CLOSED)
-    return free.update(assignee=agent) == 1
+    with transaction.atomic():
+        if free.update(assignee=agent, version=F("version") + 1) != 1:
+            return False
+        _assigned(ticket, agent, agent)
+    return True
 
 
-def reply(ticket: Ticket, agent: User, text: str) -> TicketEntry:
-    """Add what support says or notes; secrets are hidden here as well."""
-    return ticket.entries.create(author=TicketEntry.Author.STAFF, user=agent, text=hide_secrets(text))
+def hand_over(ticket: Ticket, agent: User, to: User, *, version: int, note: str = "") -> None:
+    """Give a case to a colleague, with a note among colleagues if there is one. Raises Stale."""
+    with transaction.atomic():
+        _move(ticket, version, assignee=to)
+        if note:
+            _write(ticket, agent, note, internal=True)
+        _assigned(ticket, agent, to)
 
 
-def close(ticket: Ticket, agent: User) -> bool:
-    """Close a case; whether it was open."""
+def _assigned(ticket: Ticket, agent: User, to: User) -> None:
+    by, has = f"user:{agent.pk}", f"user:{to.pk}"
+    record(Tag.TICKET_ASSIGNED, actor=by, merchant=ticket.merchant, subject=ticket.number, to=has)
+
+
+def reply(ticket: Ticket, agent: User, text: str, *, version: int, internal: bool = False) -> TicketEntry:
+    """Add what support answers, or a note among colleagues; secrets are hidden here as well. Raises Stale."""
+    with transaction.atomic():
+        _move(ticket, version)
+        return _write(ticket, agent, text, internal=internal)
+
+
+def _write(ticket: Ticket, agent: User, text: str, *, internal: bool) -> TicketEntry:
+    return ticket.entries.create(
+        author=TicketEntry.Author.STAFF, user=agent, text=hide_secrets(text), internal=internal
+    )
+
+
+def close(ticket: Ticket, agent: User, *, version: int | None = None) -> bool:
+    """Close a case; whether it was open, and still as it was shown where a version says so."""
     opened = Ticket.objects.filter(pk=ticket.pk).exclude(state=Ticket.State.CLOSED)
-    if opened.update(state=Ticket.State.CLOSED, closed_at=timezone.now()) != 1:
+    if version is not None:
+        opened = opened.filter(version=version)
+    ended = {"state": Ticket.State.CLOSED, "closed_at": timezone.now(), "version": F("version") + 1}
+    if opened.update(**ended) != 1:
         return False
     record(Tag.TICKET_CLOSED, actor=f"user:{agent.pk}", merchant=ticket.merchant, subject=ticket.number)
     return True
+
+
+def _move(ticket: Ticket, version: int, **to: Any) -> None:
+    """Go on from what the page showed. Raises Stale when somebody was faster, or the case is closed."""
+    shown = Ticket.objects.filter(pk=ticket.pk, version=version).exclude(state=Ticket.State.CLOSED)
+    if shown.update(version=F("version") + 1, **to) != 1:
+        raise Stale
+
+
+def others_at(ticket: Ticket, agent: User) -> list[User]:
+    """Note that the agent looks at the case now; who else did within a minute."""
+    now = timezone.now()
+    TicketViewer.objects.update_or_create(ticket=ticket, user=agent, defaults={"seen_at": now})
+    lately = ticket.viewers.filter(seen_at__gt=now - LOOKING).exclude(user=agent)
+    return [viewer.user for viewer in lately.select_related("user").order_by("user__username")]

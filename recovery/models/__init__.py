@@ -4,7 +4,7 @@ from recovery.models.evidence import Statement, Verification
 from recovery.models.objections import Objection
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
-from recovery.models.tickets import Ticket, TicketEntry
+from recovery.models.tickets import Ticket, TicketEntry, TicketViewer
 
 __all__ = [
     "GatePolicy",
@@ -14,6 +14,7 @@ __all__ = [
     "Statement",
     "Ticket",
     "TicketEntry",
+    "TicketViewer",
     "Verification",
     "new_receipt_number",
     "new_recovery_id",

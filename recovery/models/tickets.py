@@ -52,6 +52,8 @@ class Ticket(models.Model):
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    # Counts what was done about it: whoever saves says which one their page showed.
+    version = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
         verbose_name = _("ticket")
@@ -82,6 +84,8 @@ class TicketEntry(models.Model):
         "portal.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     text = models.TextField(_("text"), max_length=4000)
+    # A note among colleagues; the merchant never reads it.
+    internal = models.BooleanField(_("internal"), default=False)
 
     class Meta:
         verbose_name = _("entry")
@@ -90,3 +94,19 @@ class TicketEntry(models.Model):
 
     def __str__(self) -> str:
         return self.text[:40]
+
+
+class TicketViewer(models.Model):
+    """Who has a ticket's page open, as far as the last minute tells."""
+
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="viewers")
+    user = models.ForeignKey("portal.User", on_delete=models.CASCADE, related_name="+")
+    seen_at = models.DateTimeField(_("at"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("open page")
+        verbose_name_plural = _("open pages")
+        constraints = [models.UniqueConstraint(fields=["ticket", "user"], name="one_look_at_a_ticket")]
+
+    def __str__(self) -> str:
+        return f"{self.ticket_id} {self.user_id}"

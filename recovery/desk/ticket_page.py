@@ -1,0 +1,80 @@
+"""What a ticket's page shows beside its story, and what its agent may write there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from portal.admin_site import change_address
+from portal.forms import PlainForm
+from portal.models import User
+from portal.secrets import mask_phone
+from recovery.desk import tickets
+from recovery.desk.panel import panel
+from recovery.desk.timeline import Kind, timeline
+from recovery.forms import refuse_oddities
+from recovery.models import Ticket
+from terminals.models import Terminal
+from terminals.overview import health_of
+
+STUCK: Mapping[str, str | Promise] = {
+    "code": _("Waiting for the code"),
+    "choose": _("Choosing terminal and operator"),
+    "password": _("Setting the password"),
+    "waiting": _("Waiting for the terminal"),
+    "refused": _("The terminal did not take it"),
+    "done": _("After the reset"),
+    "over": _("After the journey was over"),
+}
+
+
+class TicketForm(PlainForm):
+    """What an agent writes about a case, and which state of it they had before them."""
+
+    version = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    text = forms.CharField(
+        label=_("Answer or note"),
+        help_text=_("Numbers like a password, a code or an identity number are covered before it is kept."),
+        required=False,
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        validators=[refuse_oddities],
+    )
+    to = forms.ModelChoiceField(
+        label=_("Hand over to"),
+        queryset=User.objects.filter(is_staff=True, is_active=True).order_by("username"),
+        required=False,
+    )
+
+
+def page(ticket: Ticket, agent: User, only: str) -> dict[str, Any]:
+    """Everything the page of one ticket shows; `only` one kind of lines, or all of them for anything else."""
+    lines = timeline(ticket)
+    kind = only if only in Kind.values else ""
+    return {
+        "lines": [line for line in lines if not kind or line.kind == kind],
+        "kinds": [("", _("all")), *Kind.choices],
+        "only": kind,
+        "others": tickets.others_at(ticket, agent),
+        "stuck_at": STUCK.get(ticket.step, ticket.step),
+        "recovery_url": change_address(ticket.recovery) if ticket.recovery is not None else "",
+        "merchant": ticket.merchant,
+        "merchant_phone": mask_phone(ticket.merchant.phone) if ticket.merchant is not None else "",
+        **_terminal(ticket),
+        **panel(ticket, agent),
+    }
+
+
+def _terminal(ticket: Ticket) -> dict[str, Any]:
+    """The terminal it is about: of the newest verification, else of the recovery somebody got stuck in."""
+    verified = (
+        ticket.verifications.order_by("-created_at").values_list("recovery__terminal", flat=True).first()
+    )
+    stuck = ticket.recovery.terminal_id if ticket.recovery is not None else None
+    found = Terminal.objects.select_related("status", "model").filter(pk=verified or stuck).first()
+    return {"terminal": found, "health": health_of(found, timezone.now()) if found is not None else None}

@@ -1,0 +1,141 @@
+"""Everything that happened about one case, oldest first: said, sent, proved, decided and carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, TextChoices
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from portal.audit import Tag
+from portal.models import AuditEvent, Message, User
+from recovery.desk.refusals import WORDS as REFUSALS
+from recovery.models import Recovery, Ticket, TicketEntry
+from terminals.models import Command, CommandEvent
+
+# The newest of each source; a case with more is not read to its beginning.
+MOST = 200
+AUDITED: Mapping[str, str | Promise] = {
+    Tag.TICKET_OPENED: gettext_lazy("opened the case"),
+    Tag.TICKET_ASSIGNED: gettext_lazy("gave the case to %(to)s"),
+    Tag.TICKET_CLOSED: gettext_lazy("closed the case"),
+    Tag.PHONE_SHOWN: gettext_lazy("had the number shown"),
+    Tag.VERIFICATION_OPENED: gettext_lazy("began to verify the caller, for operator %(operator)s"),
+    Tag.VERIFICATION_STATED: gettext_lazy("stated a piece of evidence"),
+    Tag.VERIFICATION_REFUSED: gettext_lazy("was refused"),
+    Tag.VERIFICATION_ASKED: gettext_lazy("asked a second person about operator %(operator)s"),
+    Tag.VERIFICATION_DENIED: gettext_lazy("said no as the second person"),
+    Tag.DESK_MISUSED: gettext_lazy("tried what the desk may not do"),
+    Tag.RECOVERY_STARTED: gettext_lazy("began a recovery"),
+    Tag.RECOVERY_AT_TERMINAL: gettext_lazy("stood at the terminal"),
+    Tag.RECOVERY_DENIED: gettext_lazy("did not prove it"),
+    Tag.RECOVERY_PROVED: gettext_lazy("gave a proof"),
+    Tag.RECOVERY_REFUSED: gettext_lazy("was refused a reset of operator %(operator)s"),
+    Tag.RECOVERY_DISPATCHED: gettext_lazy("sent the reset on its way"),
+    Tag.RECOVERY_DISOWNED: gettext_lazy("said “this wasn't me”"),
+    Tag.RECOVERY_FINISHED: gettext_lazy("came to the end of the recovery"),
+}
+TEMPLATES: Mapping[str, str | Promise] = {
+    "code": gettext_lazy("Code for the recovery"),
+    "desk-code": gettext_lazy("Code for the caller"),
+    "contact-code": gettext_lazy("Code of a recovery contact"),
+}
+
+
+class Kind(TextChoices):
+    """What a line is about, to look at one sort only."""
+
+    TALK = "talk", gettext_lazy("conversation")
+    STEP = "step", gettext_lazy("steps and decisions")
+    TEXT = "text", gettext_lazy("texts")
+    TERMINAL = "terminal", gettext_lazy("terminal")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened: when, who or what did it, in words."""
+
+    at: datetime
+    kind: Kind
+    who: str
+    text: str
+    internal: bool = False
+
+
+def timeline(ticket: Ticket) -> list[Line]:
+    """The whole story of a case; six queries, however long it is."""
+    recoveries = list(Recovery.objects.filter(Q(tickets=ticket) | Q(verification__ticket=ticket)).distinct())
+    lines = [
+        *_said(ticket),
+        *_steps(ticket, recoveries),
+        *_texts(recoveries),
+        *_moves([recovery.command_id for recovery in recoveries if recovery.command_id]),
+    ]
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _said(ticket: Ticket) -> list[Line]:
+    entries = ticket.entries.select_related("user").order_by("-at", "-id")[:MOST]
+    return [Line(entry.at, Kind.TALK, _by(entry), entry.text, entry.internal) for entry in reversed(entries)]
+
+
+def _by(entry: TicketEntry) -> str:
+    return entry.user.get_username() if entry.user is not None else entry.get_author_display()
+
+
+def _steps(ticket: Ticket, recoveries: list[Recovery]) -> list[Line]:
+    about = [ticket.number, *(recovery.pk for recovery in recoveries)]
+    events = list(AuditEvent.objects.filter(subject__in=about, tag__in=AUDITED).order_by("-at", "-id")[:MOST])
+    named = {event.actor for event in events} | {str(event.facts.get("to", "")) for event in events}
+    numbers = [actor.removeprefix("user:") for actor in named if actor.startswith("user:")]
+    people = {f"user:{user.pk}": user.get_username() for user in User.objects.filter(pk__in=numbers)}
+    return [
+        Line(event.at, Kind.STEP, _who(event.actor, people), _told(event, people)) for event in events[::-1]
+    ]
+
+
+def _who(actor: str, people: Mapping[str, str]) -> str:
+    if actor.startswith("user:"):
+        return people.get(actor, actor)
+    return _("merchant") if actor in ("visitor", "browser") else _("system")
+
+
+def _told(event: AuditEvent, people: Mapping[str, str]) -> str:
+    to = str(event.facts.get("to", ""))
+    facts = {"operator": event.facts.get("operator") or "–", "to": people.get(to, to)}
+    text = str(AUDITED[event.tag]) % facts
+    reason = str(event.facts.get("reason", ""))
+    return f"{text}: {REFUSALS[reason]}" if reason in REFUSALS else text
+
+
+def _texts(recoveries: list[Recovery]) -> list[Line]:
+    challenges = [recovery.challenge_id for recovery in recoveries]
+    rows = Message.objects.filter(challenge__in=challenges).order_by("-created_at")[:MOST]
+    return [
+        Line(
+            row.created_at,
+            Kind.TEXT,
+            row.get_channel_display(),
+            f"{TEMPLATES.get(row.template, row.template)}, {row.masked_phone}: {row.get_state_display()}",
+        )
+        for row in rows
+    ]
+
+
+def _moves(commands: list[str]) -> list[Line]:
+    moves = CommandEvent.objects.filter(command__in=commands).select_related("command__terminal")
+    words = dict(Command.State.choices)
+    return [
+        Line(
+            move.at,
+            Kind.TERMINAL,
+            move.command.terminal.name,
+            f"{move.command.get_kind_display()} {move.command.operator_number}: "
+            f"{words.get(move.to_state, move.to_state)}",
+        )
+        for move in moves.order_by("-at", "-id")[:MOST]
+    ]
