@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from portal.admin_site import change_address
 from portal.models import User
 from portal.templatetags.rekey import duration
 from recovery.desk import tickets
@@ -127,6 +128,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return {
             **self.admin_site.each_context(request),
             **page(ticket, agent_of(request), request.GET.get("only", "")),
+            "recovery_url": change_address(ticket.recovery) if ticket.recovery is not None else "",
             "title": ticket.subject,
             "opts": self.opts,
             "original": ticket,

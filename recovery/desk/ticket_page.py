@@ -10,7 +10,6 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from portal.admin_site import change_address
 from portal.forms import PlainForm
 from portal.models import User
 from portal.secrets import mask_phone
@@ -62,7 +61,6 @@ def page(ticket: Ticket, agent: User, only: str) -> dict[str, Any]:
         "only": kind,
         "others": tickets.others_at(ticket, agent),
         "stuck_at": STUCK.get(ticket.step, ticket.step),
-        "recovery_url": change_address(ticket.recovery) if ticket.recovery is not None else "",
         "merchant": ticket.merchant,
         "merchant_phone": mask_phone(ticket.merchant.phone) if ticket.merchant is not None else "",
         **_terminal(ticket),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -38,8 +39,8 @@ def looker(till: PairedTill) -> Client:
 
 
 def page(name: str, *args: Any) -> str:
-    """The address of an admin page of this room."""
-    return reverse(f"admin:terminals_{name}", args=args)
+    """The address of an admin page of this room; the stock ones read an id as quoted."""
+    return reverse(f"admin:terminals_{name}", args=[quote(one) for one in args] if "_change" in name else args)
 
 
 def state_of(till: PairedTill) -> str:

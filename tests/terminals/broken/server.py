@@ -48,7 +48,7 @@ def signed_by(token: str, key: Mapping[str, str]) -> bool:
     """Whether the signature of any token at all is by this key."""
     signed, _, signature = token.rpartition(".")
     try:
-        jose._verifier(key["x"]).verify(jose.unb64u(signature), signed.encode())
+        jose._verifier(key["x"]).verify(signed.encode(), jose.unb64u(signature))
     except Exception:  # noqa: BLE001 - a mutant's business
         return False
     return True
