@@ -42,7 +42,9 @@ def desk(till: PairedTill) -> Client:
 
 def page(name: str, *args: Any) -> str:
     """The address of an admin page of this room; the stock ones read an id as quoted."""
-    return reverse(f"admin:terminals_{name}", args=[quote(one) for one in args] if "_change" in name else args)
+    return reverse(
+        f"admin:terminals_{name}", args=[quote(one) for one in args] if "_change" in name else args
+    )
 
 
 def new_code(desk: Client, *terminals: Terminal) -> Any:
