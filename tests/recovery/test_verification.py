@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils import timezone
 
@@ -328,7 +329,7 @@ def test_the_list_of_verifications_leads_to_their_pages(desk: Desk, ticket: Tick
     row = desk.begin(ticket, till.terminal)
     listed = desk.client.get(reverse("admin:recovery_verification_changelist")).content.decode()
     assert ticket.number in listed
-    change = reverse("admin:recovery_verification_change", args=[row.pk])
+    change = reverse("admin:recovery_verification_change", args=[quote(row.pk)])
     assert desk.client.get(change)["Location"] == reverse("admin:recovery_verification_page", args=[row.pk])
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -214,7 +215,7 @@ def test_a_change_at_the_desk_takes_the_confirmation_of_that_line_away() -> None
         name: getattr(entry, name) for name in ("name_zh", "name_en", "hours_zh", "hours_en", "web", "source")
     }
     third = signed_in(make_editor("third"))
-    page = reverse("admin:terminals_directoryentry_change", args=(entry.pk,))
+    page = reverse("admin:terminals_directoryentry_change", args=(quote(entry.pk),))
     assert third.post(page, posted(**lines, **same)).status_code == 302
     assert entries.as_seen(entry) and DirectoryNumber.objects.get().verified_by is not None
     assert third.post(page, posted(**lines, **{**same, "hours_zh": "全天"})).status_code == 302
