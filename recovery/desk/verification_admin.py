@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -63,7 +64,7 @@ class VerificationAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """The page of a verification says all there is."""
-        return HttpResponseRedirect(address_of(get_object_or_404(Verification, pk=object_id)))
+        return HttpResponseRedirect(address_of(get_object_or_404(Verification, pk=unquote(object_id))))
 
     @admin.display(description=gettext_lazy("ticket"), ordering="ticket__number")
     def number(self, row: Verification) -> str:

@@ -91,7 +91,7 @@ STOCK_PAGE = re.compile(r'{% url "admin:[a-z]+_[a-z]+_change" (?P<row>[^ %]+) %}
 
 
 def unquoted(template: str) -> list[str]:
-    """Links to the admin's own pages that break for an id with an underscore in it: it reads them as escapes."""
+    """Links to the admin's own pages that break for some ids: it reads an underscore as an escape."""
     return [found["row"] for found in STOCK_PAGE.finditer(template) if "|admin_urlquote" not in found["row"]]
 
 
