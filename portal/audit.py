@@ -50,6 +50,7 @@ class Tag(models.TextChoices):
     MESSAGE_TESTED = "portal:message:tested"
     MONEY_SPENT = "portal:texts:money-spent"
     SMS_REFUSED = "portal:message:provider-refused"
+    TRAIL_UNSIGNED = "portal:audit:unsigned"
     TERMINAL_ADDED = "terminals:terminal:added"
     TERMINAL_CHANGED = "terminals:terminal:changed"
     PAIRING_ISSUED = "terminals:pairing-code:issued"

@@ -77,6 +77,16 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000, "queue": "housekeeping"},
     },
+    "audit-seal": {
+        "task": "portal.tasks.seal_audit",
+        "schedule": 10.0,
+        "options": {"queue": "housekeeping", "expires": 9},
+    },
+    "audit-sign": {
+        "task": "portal.tasks.sign_audit",
+        "schedule": 3600.0,
+        "options": {"queue": "housekeeping", "expires": 3000},
+    },
     "directory-remind": {
         "task": "terminals.tasks.remind_directory",
         "schedule": 3600.0,

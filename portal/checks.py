@@ -13,6 +13,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register, run_checks  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 
+from portal.audit_chain import keyfile
+
 TAG = "rekey"
 ROLES = ("web", "poll", "worker", "beat", "manage")
 GATEWAYS = {
@@ -101,6 +103,15 @@ def only_workers_can_sign(**_: Any) -> list[CheckMessage]:
     """E007: stealing a web process must not mint resets (design D6)."""
     if settings.REKEY_ISSUER_KEY_FILE and settings.REKEY_ROLE != "worker":
         return [Error(f"A {settings.REKEY_ROLE} process is told the signing key.", id="rekey.E007")]
+    return []
+
+
+@register(TAG)
+def trail_can_be_signed(**_: Any) -> list[CheckMessage]:
+    """W036: without its key nobody signs the audit trail."""
+    path = keyfile.key_path()
+    if path is not None and settings.REKEY_ROLE == "worker" and not for_show() and not path.is_file():
+        return [Warning(f"There is no {path.name} to sign the audit trail with.", id="rekey.W036")]
     return []
 
 

@@ -8,6 +8,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from portal import changes, conversion, health, known_browsers, limits, reminders
+from portal.audit_chain import keeping, links
 from portal.messaging import outbox
 from portal.session_store import SessionStore
 
@@ -44,3 +45,15 @@ def remind_owners() -> None:
 def heartbeat() -> None:
     """Leave word that beat, broker and a worker reach each other."""
     health.heartbeat()
+
+
+@shared_task
+def seal_audit() -> None:
+    """Add new events of the audit trail to its chain."""
+    links.seal()
+
+
+@shared_task
+def sign_audit() -> None:
+    """Seal what the frequent run left out, sign the newest link, and tell staff where that fails."""
+    keeping.keep(timezone.now())

@@ -26,6 +26,14 @@ ALARMS = {
             " and for notices. Look for what used it up before you widen the budget."
         ),
     ),
+    Tag.TRAIL_UNSIGNED: (
+        gettext_lazy("The audit trail is not being signed"),
+        gettext_lazy(
+            "Events wait for their link for longer than ten minutes, or the worker has no key to sign the"
+            " chain with. Until that is mended nobody can prove that new rows were left alone. See Audit"
+            " trail in the operations manual."
+        ),
+    ),
     Tag.GATEWAY_STOPPED: (
         gettext_lazy("A gateway does not work"),
         gettext_lazy(

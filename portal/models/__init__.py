@@ -1,7 +1,7 @@
 """The ground tables: merchants, stores, people, messages, counters and the audit trail."""
 
 from portal.models.access import BrowserSession, Passkey
-from portal.models.audit import AuditEvent
+from portal.models.audit import AuditEvent, AuditHead, AuditLink
 from portal.models.guards import Allowance, Circuit, KnownBrowser
 from portal.models.invitations import Invitation
 from portal.models.merchants import (
@@ -20,6 +20,8 @@ __all__ = [
     "AddressChange",
     "Allowance",
     "AuditEvent",
+    "AuditHead",
+    "AuditLink",
     "BrowserSession",
     "Challenge",
     "Channel",

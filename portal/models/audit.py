@@ -40,3 +40,30 @@ class AuditEvent(models.Model):
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Refuse. Raises ValueError always."""
         raise ValueError("audit events are never deleted")
+
+
+class AuditLink(models.Model):
+    """A link of the chain over events: its digest covers its event and the link before it."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    # Without a constraint: the check has to find deleted events, not the database to hide them.
+    event = models.OneToOneField(
+        AuditEvent, on_delete=models.DO_NOTHING, db_constraint=False, related_name="link"
+    )
+    digest = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.digest[:12]}"
+
+
+class AuditHead(models.Model):
+    """A link that was the newest one, signed by a key outside the database."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    digest = models.CharField(max_length=64)
+    signed_at = models.CharField(max_length=40)
+    key = models.CharField(max_length=64)
+    signature = models.CharField(max_length=128)
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.signed_at}"
