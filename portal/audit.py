@@ -98,6 +98,7 @@ class Tag(models.TextChoices):
     VERIFICATION_REFUSED = "recovery:verification:refused"
     VERIFICATION_ASKED = "recovery:verification:second-person-asked"
     DESK_MISUSED = "recovery:desk:misused"
+    DESK_ANOMALY = "recovery:desk:anomaly"
     VERIFICATION_DENIED = "recovery:verification:denied"
     POLICY_CHANGED = "recovery:policy:changed"
     PHONE_SHOWN = "recovery:ticket:phone-shown"

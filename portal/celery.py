@@ -67,6 +67,11 @@ SCHEDULE = {
     },
     "terminals-sweep": {"task": "terminals.tasks.sweep", "schedule": 2.0, "options": SWEEP},
     "recovery-sweep": {"task": "recovery.tasks.sweep", "schedule": 2.0, "options": SWEEP},
+    "desk-watch": {
+        "task": "recovery.tasks.watch_desk",
+        "schedule": 120.0,
+        "options": {"expires": 110, "queue": "housekeeping"},
+    },
     "limits-sweep": {
         "task": "portal.tasks.sweep_limits",
         "schedule": 3600.0,

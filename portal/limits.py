@@ -59,6 +59,7 @@ GUARDS = {
     "wrong-codes-overall": "10000/day",
     "test-messages-per-staff": "10/day",
     "alarms-per-kind": "1/day",
+    "anomalies-per-matter": "1/hour",
     "puzzle-answers": "1/day",
     "veto-misses-overall": "10000/day",
 }

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from portal.audit import Tag, record
+from recovery.desk.outcome import close_ticket_of
 from recovery.models import Recovery
 from recovery.steps import UNFINISHED
 from recovery.telling import tell_of
@@ -52,6 +53,7 @@ def close(command: Command, hotline: str) -> bool:
                 "hotline": hotline,
             }
             tell_of(recovery, "choosing" if command.is_choice else "applied", facts)
+            close_ticket_of(recovery)
     return True
 
 

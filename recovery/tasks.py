@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from portal.celery import nudge
 from recovery import endings, flow, objecting
+from recovery.desk import anomalies
 from terminals import requests
 
 
@@ -36,3 +37,9 @@ def sweep() -> None:
     requests.expire_due(now)
     for command in endings.unnoticed_endings():
         endings.close(command, settings.REKEY_HOTLINE)
+
+
+@shared_task
+def watch_desk() -> None:
+    """Have cases opened for what an honest desk seldom does."""
+    anomalies.watch(timezone.now())

@@ -187,13 +187,18 @@ def _write(ticket: Ticket, agent: User, text: str, *, internal: bool) -> TicketE
 
 def close(ticket: Ticket, agent: User, *, version: int | None = None) -> bool:
     """Close a case; whether it was open, and still as it was shown where a version says so."""
+    return end(ticket, f"user:{agent.pk}", version=version)
+
+
+def end(ticket: Ticket, by: str, *, version: int | None = None) -> bool:
+    """The same for whoever `by` names: an agent, or the system."""
     opened = Ticket.objects.filter(pk=ticket.pk).exclude(state=Ticket.State.CLOSED)
     if version is not None:
         opened = opened.filter(version=version)
     ended = {"state": Ticket.State.CLOSED, "closed_at": timezone.now(), "version": F("version") + 1}
     if opened.update(**ended) != 1:
         return False
-    record(Tag.TICKET_CLOSED, actor=f"user:{agent.pk}", merchant=ticket.merchant, subject=ticket.number)
+    record(Tag.TICKET_CLOSED, actor=by, merchant=ticket.merchant, subject=ticket.number)
     return True
 
 
