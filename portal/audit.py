@@ -105,6 +105,8 @@ class Tag(models.TextChoices):
     TICKET_OPENED = "recovery:ticket:opened"
     TICKET_ASSIGNED = "recovery:ticket:assigned"
     TICKET_CLOSED = "recovery:ticket:closed"
+    TICKET_REOPENED = "recovery:ticket:reopened"
+    TICKET_FOLLOWED = "recovery:ticket:followed"
 
 
 def record(

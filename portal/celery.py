@@ -55,6 +55,7 @@ ROUTES = {
     "portal.tasks.send_message": {"queue": "sms"},
     "recovery.tasks.resolve": {"queue": "sms"},
     "recovery.tasks.look_into": {"queue": "sms"},
+    "recovery.tasks.look_for_ticket": {"queue": "sms"},
     "terminals.tasks.deliver": {"queue": "commands"},
 }
 # A sweep that could not start before the next one is due has nothing left to do.

@@ -16,7 +16,8 @@ class Ask:
     """Who asks for a code, from where, and for whom; without a merchant it is a stranger's.
 
     `phone` is where it goes: for the channel e-mail an address. `source` names a terminal or a browser that
-    proved itself for this merchant; empty for everybody else.
+    proved itself for this merchant; empty for everybody else. `case` is a ticket that support has answered:
+    it stands in for a merchant that is not known yet.
     """
 
     phone: str
@@ -24,6 +25,7 @@ class Ask:
     merchant: Merchant | None
     source: str = ""
     channel: str = Channel.SMS
+    case: str = ""
 
 
 def refusal(ask: Ask) -> str:
@@ -32,13 +34,14 @@ def refusal(ask: Ask) -> str:
     Strangers spend the address's share like everybody, or it would tell afterwards who was known.
     """
     address = take("sms-per-address", ask.block)
-    if ask.merchant is None:
+    counted = ask.merchant.number if ask.merchant is not None else ask.case
+    if not counted:
         return "stranger"
     if ask.channel == Channel.EMAIL:
         return _first_spent(("mail-per-mailbox", ask.phone), ("mail-overall", ""))
     if not dialling.is_open(ask.phone):
         return dialling.PER_DIAL_CODE
-    if ask.source:
+    if ask.source and ask.merchant is not None:
         # What strangers can use up does not count for those who proved themselves (T16).
         return _first_spent(("sms-per-source", f"{ask.merchant.pk}:{ask.source}"), ("sms-from-sources", ""))
     if not address.ok:
@@ -47,7 +50,7 @@ def refusal(ask: Ask) -> str:
         return spending.MONEY
     spent = _first_spent(
         ("sms-per-phone", ask.phone),
-        ("sms-per-merchant", ask.merchant.number),
+        ("sms-per-merchant", counted),
         ("sms-per-block", ask.phone[:-4]),
         ("sms-overall", ""),
     )

@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from portal.accounts import OWNERS, is_verified
+from portal.models import Merchant, User
 from portal.secrets import mask_phone
 from recovery.access import page_of, recovery_of, shielded
 from recovery.desk import tickets, words
@@ -35,6 +37,12 @@ def step_of(recovery: Recovery | None) -> tuple[str, str]:
     return steps.get(State(recovery.state), ("over", _("After the journey was over")))
 
 
+def owned_by(request: HttpRequest) -> Merchant | None:
+    """The shop of the owner who is signed in, with the second factor, if one is."""
+    user = request.user
+    return user.merchant if isinstance(user, User) and is_verified(user) and OWNERS.admits(user) else None
+
+
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @shielded("support")
@@ -42,11 +50,14 @@ def support(request: HttpRequest) -> HttpResponse:
     """Take down what happened and whom to call; the step is filled in from the recovery, if there is one."""
     recovery = recovery_of(request)
     step, stands = step_of(recovery)
-    known_phone = recovery.phone if recovery else ""
+    shop = None if recovery else owned_by(request)
+    known = recovery or shop
+    known_phone = known.phone if known is not None else ""
     form = SupportForm(request.POST if request.method == "POST" else None, known_phone=known_phone)
     if request.method == "POST" and form.is_valid():
         subject = stands or _("Question")
-        trouble = tickets.Trouble(step, subject, form.cleaned_data["phone"], form.cleaned_data["text"])
+        said = form.cleaned_data
+        trouble = tickets.Trouble(step, subject, said["phone"], said["text"], shop)
         try:
             ticket = tickets.open_ticket(trouble, recovery)
         except tickets.TooManyTickets:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from portal.celery import nudge
 from recovery import endings, flow, objecting
-from recovery.desk import anomalies
+from recovery.desk import anomalies, following
 from terminals import requests
 
 
@@ -26,6 +26,12 @@ def look_into(objection_id: str) -> None:
 
 
 @shared_task
+def look_for_ticket(follower_id: str) -> None:
+    """Look for the ticket that somebody wants to read, and where its code goes."""
+    following.look(follower_id)
+
+
+@shared_task
 def sweep() -> None:
     """Offer again what a lost nudge left lying, end what is over, and note endings nobody noticed."""
     now = timezone.now()
@@ -33,6 +39,8 @@ def sweep() -> None:
         nudge("recovery.tasks.resolve", recovery_id)
     for objection_id in objecting.waiting_for_worker(now):
         nudge("recovery.tasks.look_into", objection_id)
+    for follower_id in following.waiting_for_worker(now):
+        nudge("recovery.tasks.look_for_ticket", follower_id)
     endings.give_up_expired(now)
     requests.expire_due(now)
     for command in endings.unnoticed_endings():

@@ -6,6 +6,7 @@ from django.urls.converters import StringConverter
 from recovery import (
     caller_views,
     code_views,
+    conversation_views,
     objection_views,
     offline_views,
     other_views,
@@ -26,6 +27,12 @@ class OperatorNumber(StringConverter):
     regex = "[0-9]{2}"
 
 
+class TicketNumber(StringConverter):
+    """Such as R7F3-K229; whether it is a ticket, the view says."""
+
+    regex = "[A-Z0-9]{4}-[A-Z0-9]{4}"
+
+
 class UserCode(StringConverter):
     """What a QR or a person may have put there; whether it is a code, the view says."""
 
@@ -33,6 +40,7 @@ class UserCode(StringConverter):
 
 
 register_converter(OperatorNumber, "operator_number")
+register_converter(TicketNumber, "ticket_number")
 register_converter(UserCode, "user_code")
 
 app_name = "recovery"
@@ -88,6 +96,11 @@ urlpatterns = [
     path("caller", caller_views.caller, name="caller"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),
+    path("support/follow", conversation_views.follow, name="follow"),
+    path("support/follow/code", conversation_views.follow_code, name="follow_code"),
+    path("support/follow/ticket", conversation_views.follow_case, name="follow_case"),
+    path("support/tickets", conversation_views.cases, name="cases"),
+    path("support/tickets/<ticket_number:number>", conversation_views.case, name="case"),
     path(
         "start/<terminal_id:pk>/offline",
         owner_views.start_signed_in,

@@ -19,6 +19,10 @@ TEXTS = {
         "zh-hans": "客服核实用验证码 {code}：自己填在网页上，别念给任何人。10 分钟内有效。",
         "en": "Code {code}: type it on our page, read it to nobody. 10 minutes.",
     },
+    "answered": {
+        "zh-hans": "工单 {number} 有新回复：打开网页点“联系客服”来看。客服不问密码和验证码。",
+        "en": "Ticket {number}: support answered. Read it online. {hotline}",
+    },
     "desk-reset": {
         "zh-hans": "客服应来电重置 {terminal} 操作员 {operator}。不是您？网页填 {number} 或打 {hotline}",
         "en": "Support resets {operator} on {terminal}. Not you? {number} or {hotline}",

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from portal.admin_site import change_address
 from portal.models import User
 from portal.templatetags.rekey import duration
-from recovery.desk import tickets
+from recovery.desk import conversation, tickets
 from recovery.desk.queue import View, counted, health_cell
 from recovery.desk.ticket_page import STUCK, TicketForm, page
 from recovery.models import Ticket
@@ -60,8 +60,8 @@ def _hand_over(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Prom
 
 
 def _reply(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    tickets.reply(ticket, agent, _text(typed), version=typed["version"])
-    return _("Your answer is kept.")
+    told = conversation.answer(ticket, agent, _text(typed), version=typed["version"])
+    return _("Your answer is kept, and a text tells of it.") if told else _("Your answer is kept.")
 
 
 def _note(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:

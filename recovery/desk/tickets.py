@@ -11,8 +11,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import get_language, override
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from portal.audit import Tag, record
 from portal.limits import take
@@ -44,6 +44,8 @@ class Trouble:
     subject: str
     phone: str
     text: str
+    # Whose people say it, where a signed-in owner does; a recovery tells by itself.
+    merchant: Merchant | None = None
 
 
 def hide_secrets(text: str) -> str:
@@ -71,9 +73,10 @@ def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
             step=trouble.step,
             subject=trouble.subject,
             recovery=recovery,
-            merchant=recovery.merchant if recovery and proved else None,
+            merchant=recovery.merchant if recovery and proved else trouble.merchant,
             phone=trouble.phone,
             phone_digest=digest,
+            locale=get_language() or settings.LANGUAGE_CODE,
         )
         if recovery is not None:
             ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=brought_along(recovery))

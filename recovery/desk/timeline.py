@@ -23,6 +23,8 @@ AUDITED: Mapping[str, str | Promise] = {
     Tag.TICKET_OPENED: gettext_lazy("opened the case"),
     Tag.TICKET_ASSIGNED: gettext_lazy("gave the case to %(to)s"),
     Tag.TICKET_CLOSED: gettext_lazy("closed the case"),
+    Tag.TICKET_REOPENED: gettext_lazy("opened the case again"),
+    Tag.TICKET_FOLLOWED: gettext_lazy("read the case after a code"),
     Tag.PHONE_SHOWN: gettext_lazy("had the number shown"),
     Tag.VERIFICATION_OPENED: gettext_lazy("began to verify the caller, for operator %(operator)s"),
     Tag.VERIFICATION_STATED: gettext_lazy("stated a piece of evidence"),

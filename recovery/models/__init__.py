@@ -1,6 +1,7 @@
 """Rows of the self-service flow and of the desk."""
 
 from recovery.models.evidence import Statement, Verification
+from recovery.models.followers import TicketFollower
 from recovery.models.objections import Objection
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
@@ -14,6 +15,7 @@ __all__ = [
     "Statement",
     "Ticket",
     "TicketEntry",
+    "TicketFollower",
     "TicketViewer",
     "Verification",
     "new_receipt_number",

@@ -52,6 +52,12 @@ class Ticket(models.Model):
     )
     created_at = models.DateTimeField(_("created"), default=timezone.now, db_index=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
+    # What the one who opened it reads; texts and prepared answers are in it.
+    locale = models.CharField(_("language"), max_length=10, default="zh-hans", editable=False)
+    # The case that goes on in its place. That one is never part of another itself.
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="merged", editable=False
+    )
     # Counts what was done about it: whoever saves says which one their page showed.
     version = models.PositiveIntegerField(default=0, editable=False)
 

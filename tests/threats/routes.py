@@ -14,6 +14,7 @@ SAMPLES = {
     "TerminalId": "trm_AAAAAAAAAAAAAAAA",
     "OperatorNumber": "03",
     "UserCode": "BCDF-GHJK",
+    "TicketNumber": "R7F3-K228",
     "IntConverter": "987654",
     "SlugConverter": "nothing",
     "PathConverter": "nothing",

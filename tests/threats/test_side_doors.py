@@ -12,6 +12,7 @@ import time_machine
 from django.utils import timezone
 
 from portal.models import Address, AddressChange, BrowserSession, KnownBrowser, Passkey, User
+from recovery.desk import tickets
 from tests.cast import make_other_merchant, make_owner, make_terminal, pair_on_paper, signed_in
 from tests.recovery.test_enumeration import look
 from tests.recovery.visitor import make_shop
@@ -52,6 +53,7 @@ PUBLIC = {
     "recovery:user_code": "test_T03_a_code_that_does_not_exist_looks_like_one_that_does",
     "recovery:phone": "test_T03_a_code_that_does_not_exist_looks_like_one_that_does",
     "recovery:support": ALIKE,
+    "recovery:follow": "test_strangers_see_what_the_phone_on_the_ticket_sees",
     "recovery:caller": "test_a_ticket_that_is_not_there_is_answered_like_a_wrong_code",
     "terminals:directory": ALIKE,
     "terminals:directory_number": ALIKE,
@@ -82,6 +84,13 @@ def neighbour() -> User:
 
 def terminal(neighbour: User) -> object:
     return pair_on_paper(make_terminal(neighbour.merchant)).terminal.pk
+
+
+def case(neighbour: User) -> object:
+    assert neighbour.merchant is not None
+    ticket = tickets.open_about_shop(neighbour.merchant, "code", "No text comes", "Not for them.")
+    ticket.entries.create(author="merchant", text="ours")
+    return ticket.number
 
 
 def session(neighbour: User) -> object:
@@ -123,6 +132,7 @@ THINGS: dict[str, Callable[[User], object]] = {
     "/account/sessions/": session,
     "/account/browsers/": browser,
     "/account/passkeys/": passkey,
+    "/support/tickets/": case,
     "/proofs/at/": address,
     "/proofs/undo/": change,
 }
