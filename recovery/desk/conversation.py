@@ -49,7 +49,7 @@ def parts_of(ticket: Ticket) -> QuerySet[Ticket]:
 
 
 def thread(ticket: Ticket) -> list[Said]:
-    """The newest that a merchant may read of a case, oldest first; no notes, nothing that the system wrote."""
+    """The newest that a merchant may read of a case, oldest first; no notes, nothing of the system."""
     entries = TicketEntry.objects.filter(READABLE, ticket__in=parts_of(ticket))
     newest = entries.order_by("-at", "-id")[:MOST]
     return [Said(each.at, each.author == TicketEntry.Author.STAFF, each.text) for each in reversed(newest)]
