@@ -24,6 +24,7 @@ from django.shortcuts import redirect
 from django_otp.models import Device
 
 from portal import factors, passkeys
+from portal.alarms import raise_alarm
 from portal.audit import Tag, record
 from portal.challenges import Outcome
 from portal.devices import SMSDevice, TOTPDevice
@@ -195,6 +196,8 @@ def let_in(request: HttpRequest, door: Door, device: Factor) -> None:
     user.otp_device = device
     login(request, user, backend=BACKEND)
     record(Tag.SIGN_IN, actor=f"user:{user.pk}", merchant=user.merchant, door=door.name, factor=device.kind)
+    if user.is_superuser:
+        raise_alarm(Tag.SUPERUSER_IN, by=f"user:{user.pk}")
 
 
 def check_passkey(request: HttpRequest, door: Door, subject: str, response: str) -> bool:

@@ -26,6 +26,7 @@ from portal.messaging.gateways import words_for
 from portal.messaging.outbox import phone_subject
 from portal.models import AuditEvent, Merchant, Message, Passkey, Store, User, phone_digest
 from portal.people import admin as people_admin
+from portal.roles import Role
 
 
 class NewPhoneForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -141,6 +142,14 @@ class UserAdmin(MaskedPhone, Kept, StockUserAdmin):  # type: ignore[type-arg]
     )
     readonly_fields = ("shown_phone", "last_login", "date_joined")
     rights = ("is_staff", "is_superuser", "groups")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Roles by their names in the reader's language."""
+        field: Any = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if db_field.name == "groups":
+            field.label, field.label_from_instance = _("Roles"), lambda group: Role(group.name).label
+            field.queryset = field.queryset.filter(name__in=Role.values)
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """Rights are for superusers to give."""

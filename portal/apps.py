@@ -6,7 +6,11 @@ from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
 
-from portal import checks  # noqa: F401 - registers them
+from portal import (
+    checks,  # noqa: F401 - registers them
+    rights,
+    roles,
+)
 
 
 class PortalConfig(AppConfig):
@@ -19,6 +23,10 @@ class PortalConfig(AppConfig):
         """Load the devices too: rows whose verbs need the challenges, which stand above the other models."""
         super().import_models()
         import_module("portal.devices")
+
+    def ready(self) -> None:
+        """Keep the rights of the roles."""
+        roles.keep(self, rights.RIGHTS)
 
 
 class RekeyAdminConfig(AdminConfig):

@@ -26,6 +26,7 @@ class Tag(models.TextChoices):
     REFUSED_OUTSIDE = "portal:account:refused-without-sign-in"
     PASSWORD_RESET = "portal:account:password-reset"  # noqa: S105 - the name of an event
     FACTORS_LOST = "portal:account:second-factors-lost"
+    SUPERUSER_IN = "portal:account:superuser-signed-in"
     ACCOUNT_ENROLLED = "portal:account:enrolled"
     PASSWORD_SET = "portal:account:password-set"  # noqa: S105 - the name of an event
     SECOND_FACTOR_ADDED = "portal:account:second-factor-added"

@@ -67,6 +67,14 @@ ALARMS = {
             " to them."
         ),
     ),
+    Tag.SUPERUSER_IN: (
+        gettext_lazy("A superuser has signed in"),
+        gettext_lazy(
+            "Superusers give roles and mend what nobody else can; daily work is done with a role. Who"
+            " it was says portal:account:superuser-signed-in in the audit trail. If nobody expected it,"
+            " take the account away and look at what it did."
+        ),
+    ),
     Tag.GUESSING_ALARM: (
         gettext_lazy("Codes are being guessed everywhere"),
         gettext_lazy(

@@ -5,6 +5,9 @@ from importlib import import_module
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from portal import roles
+from recovery import rights
+
 
 class RecoveryConfig(AppConfig):
     """Forgotten operator passwords, and tickets."""
@@ -13,7 +16,8 @@ class RecoveryConfig(AppConfig):
     verbose_name = _("Recovery and support")
 
     def ready(self) -> None:
-        """Listen for commands that end, for alerts, and for changes of addresses."""
+        """Keep the rights of the roles; listen for what ends, for alerts, for changes of addresses."""
+        roles.keep(self, rights.RIGHTS)
         import_module("recovery.closing")
         import_module("recovery.alarms")
         import_module("recovery.underway")

@@ -3,7 +3,11 @@
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from terminals import checks  # noqa: F401 - registers them
+from portal import roles
+from terminals import (
+    checks,  # noqa: F401 - registers them
+    rights,
+)
 
 
 class TerminalsConfig(AppConfig):
@@ -11,3 +15,7 @@ class TerminalsConfig(AppConfig):
 
     name = "terminals"
     verbose_name = _("Terminals")
+
+    def ready(self) -> None:
+        """Keep the rights of the roles."""
+        roles.keep(self, rights.RIGHTS)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import Group
 from django.test import Client
 from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from portal.devices import SMSDevice, TOTPDevice
 from portal.models import Merchant, Store, User
+from portal.roles import Role
 from terminals import jose
 from terminals.models import Operator, Terminal, TerminalModel
 from terminals.protocol import KINDS, PATH, TYP_AUTH, TYP_RECEIPT, new_id
@@ -85,6 +87,13 @@ def make_staff(username: str = "staff", *, superuser: bool = True) -> User:
     )
     SMSDevice.objects.create(user=staff, name="phone")
     return staff
+
+
+def make_member(username: str, *roles: Role) -> User:
+    """Somebody at the support desk with these roles and no other right."""
+    member = make_staff(username, superuser=False)
+    member.groups.set(Group.objects.filter(name__in=roles))
+    return member
 
 
 def signed_in(user: User, *, second_factor: bool = True) -> Client:

@@ -18,6 +18,8 @@ from portal.models import Address, AddressChange, RecoveryCode
 from portal.people import veto_views
 from portal.people.forms import VetoForm
 
+MAY_STOP = "portal.change_addresschange"
+
 
 @admin.register(RecoveryCode)
 class RecoveryCodeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
@@ -69,8 +71,8 @@ class AddressChangeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     )  # fmt: skip
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nothing is edited; those who may change merchants may stop a change."""
-        return obj is None and request.user.has_perm("portal.change_merchant")
+        """Nothing is edited; to change one is to stop it."""
+        return obj is None and request.user.has_perm(MAY_STOP)
 
     def get_urls(self) -> list[URLPattern]:
         """Where the number that a caller quotes is typed, beside the stock addresses."""
@@ -79,7 +81,7 @@ class AddressChangeAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def quoted(self, request: HttpRequest) -> HttpResponse:
         """Undo the change whose notice the caller reads from. It tells of no other change."""
-        if not request.user.has_perm("portal.change_merchant"):
+        if not request.user.has_perm(MAY_STOP):
             raise PermissionDenied
         form = VetoForm(request.POST or None)
         if form.is_valid():

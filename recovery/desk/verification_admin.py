@@ -31,6 +31,7 @@ from recovery.gates.floors import Method
 from recovery.models import Ticket, Verification
 
 MAY_VERIFY = "recovery.change_ticket"
+MAY_READ = "recovery.view_verification"
 PEOPLE = ("ticket", "agent", "decided_by")
 WITH = (*PEOPLE, *(f"recovery__{name}" for name in ("merchant", "terminal__store", "challenge", "command")))
 Step = Callable[[HttpRequest, Verification], str]
@@ -108,9 +109,10 @@ def begin(request: HttpRequest, ticket_id: str) -> HttpResponse:
 
 def page(request: HttpRequest, pk: str) -> HttpResponse:
     """Where a verification stands, and its next steps; each is one form with one key."""
-    row = get_object_or_404(Verification.objects.select_related(*WITH), pk=pk)
-    if not request.user.has_perms([MAY_VERIFY]) and not request.user.has_perm(assisted.APPROVE):
+    works = request.user.has_perm(MAY_VERIFY) or request.user.has_perm(assisted.APPROVE)
+    if not works and (request.method == "POST" or not request.user.has_perm(MAY_READ)):
         raise PermissionDenied
+    row = get_object_or_404(Verification.objects.select_related(*WITH), pk=pk)
     forms: dict[str, Form] = {"screen": ScreenForm(), "document": DocumentForm()}
     if request.method == "POST":
         answer = _act(request, row, forms)

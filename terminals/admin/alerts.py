@@ -67,6 +67,10 @@ class TerminalAlertAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
     actions = ("clear_chosen",)
     change_form_template = "admin/terminals/alert.html"
 
+    def has_clear_permission(self, request: HttpRequest) -> bool:
+        """Who may say that an alert was seen to."""
+        return request.user.has_perm(MAY_CLEAR)
+
     def get_urls(self) -> list[URLPattern]:
         """The page that asks for the reason, beside the stock addresses."""
         clear = path("clear/", self.admin_site.admin_view(self.clear), name="terminals_alerts_clear")
@@ -98,7 +102,7 @@ class TerminalAlertAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
             return format_html('<span class="tag tag--stop">{}</span>', gettext("open"))
         return format_html('<span class="tag">{}</span>', gettext("cleared"))
 
-    @admin.action(description=_("Clear the chosen alerts"))
+    @admin.action(description=_("Clear the chosen alerts"), permissions=["clear"])
     def clear_chosen(self, request: HttpRequest, chosen: QuerySet[TerminalAlert]) -> HttpResponse:
         """Ask for the reason first."""
         named = "&".join(f"alert={alert.pk}" for alert in chosen)
@@ -106,7 +110,7 @@ class TerminalAlertAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def clear(self, request: HttpRequest) -> HttpResponse:
         """Ask for the reason, and clear what is still open of what was named."""
-        if not request.user.has_perm(MAY_CLEAR):
+        if not self.has_clear_permission(request):
             raise PermissionDenied
         sent = request.method == "POST"
         named = (request.POST if sent else request.GET).getlist("alert")

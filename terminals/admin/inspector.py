@@ -59,12 +59,15 @@ def address(terminal_id: str) -> str:
 def page(request: HttpRequest, terminal_id: str) -> HttpResponse:
     """Look at one terminal's queue, send it something, end what is stuck."""
     _require(request, MAY_LOOK)
+    ends = "end" in request.POST
+    if request.method == "POST":
+        _require(request, MAY_END if ends else MAY_SEND)
     if not is_id(terminal_id, "trm"):
         raise Http404
     terminal = get_object_or_404(Terminal.objects.select_related("store__merchant", "model"), pk=terminal_id)
     if request.method != "POST":
         return _shown(request, terminal)
-    return _ended(request, terminal) if "end" in request.POST else _sent(request, terminal)
+    return _ended(request, terminal) if ends else _sent(request, terminal)
 
 
 def _require(request: HttpRequest, permission: str) -> None:
@@ -77,7 +80,6 @@ def _by(request: HttpRequest) -> str:
 
 
 def _sent(request: HttpRequest, terminal: Terminal) -> HttpResponse:
-    _require(request, MAY_SEND)
     form = OrderForm(terminal, request.POST)
     if not form.is_valid():
         return _shown(request, terminal, order=form)
@@ -92,7 +94,6 @@ def _sent(request: HttpRequest, terminal: Terminal) -> HttpResponse:
 
 
 def _ended(request: HttpRequest, terminal: Terminal) -> HttpResponse:
-    _require(request, MAY_END)
     form = ReasonForm(request.POST, prefix="end")
     chosen = request.POST.getlist("command")
     if not form.is_valid() or not chosen:

@@ -162,7 +162,7 @@ def test_the_desk_is_told_no_more_than_the_page(owner: User) -> None:
     assert shop().phone == NEW
 
 
-def test_who_may_not_change_merchants_undoes_nothing(owner: User) -> None:
+def test_who_may_not_stop_a_change_undoes_nothing(owner: User) -> None:
     number = number_of(done(owner, What.REGISTERED).pk)
     assert at_desk(number, superuser=False).status_code == 403
     assert shop().phone == NEW

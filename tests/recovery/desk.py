@@ -12,19 +12,20 @@ from django.urls import reverse
 from portal import stepup
 from portal.codes import derive_code
 from portal.models import Challenge, Merchant, User
+from portal.roles import Role
 from portal.secrets import pepper
 from recovery.desk import tickets
 from recovery.models import Ticket, Verification
 from terminals.models import Terminal
 from terminals.requests import Shown
-from tests.cast import make_staff, signed_in
+from tests.cast import make_member, signed_in
 
 PHONES = {"agent": "+8613800002091", "second": "+8613800002092", "third": "+8613800002093"}
 
 
 def make_person(name: str) -> User:
     """Somebody at the desk with a phone of their own."""
-    person = make_staff(name)
+    person = make_member(name, Role.AGENT, Role.APPROVER)
     person.phone = PHONES[name]
     person.save()
     return person

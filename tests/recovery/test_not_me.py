@@ -132,6 +132,6 @@ def test_support_stops_a_change_whose_number_was_quoted() -> None:
     assert Merchant.objects.get().phone == "+8613800002046"
 
 
-def test_who_may_not_change_merchants_may_not_stop_a_change() -> None:
+def test_who_may_not_stop_a_change_stops_none() -> None:
     stop_at_desk(superuser=False)
     assert Merchant.objects.get().phone == "+8613900003057"

@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib.auth.models import Permission
-
 from portal.models import User
+from portal.roles import Role
 from terminals.directory import entries
 from terminals.directory.numbers import canonical
 from terminals.models import DirectoryEntry, DirectoryKey, DirectoryNumber
-from tests.cast import make_staff
+from tests.cast import make_member
 
 NUMBER = "400-555-0100"
-EDITORS = ("add_directoryentry", "change_directoryentry", "view_directoryentry")
-LINES = [
-    f"{verb}_{model}"
-    for verb in ("add", "change", "delete", "view")
-    for model in ("directorynumber", "directorykey")
-]
 
 
 def make_editor(username: str) -> User:
     """Somebody who may edit the directory and nothing else; the one of this name if there is one."""
     found = User.objects.filter(username=username).first()
-    editor = found or make_staff(username, superuser=False)
-    editor.user_permissions.set(Permission.objects.filter(codename__in=[*EDITORS, *LINES]))
-    return editor
+    return found or make_member(username, Role.EDITOR)
 
 
 def make_entry(by: User | None = None, **facts: Any) -> DirectoryEntry:

@@ -7,15 +7,19 @@ import secrets
 from typing import Any
 
 import segno
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
 from portal.audit import Tag, record
 from portal.devices import TOTPDevice
 from portal.models import User
+from portal.roles import Role
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is misread
 GROUPS, LETTERS = 5, 5
+# Partners are no staff: they have a desk of their own.
+OF_STAFF = [role.value for role in Role if role is not Role.PARTNER]
 
 
 def new_password() -> str:
@@ -29,12 +33,15 @@ class Command(BaseCommand):
     help = "Makes a support account with a generated password and an authenticator app; prints both once."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The name, and whether the account may do everything."""
+        """The name, its roles, or whether the account may do everything."""
         parser.add_argument("username")
+        parser.add_argument("--role", action="append", choices=OF_STAFF, default=[], help="may be repeated")
         parser.add_argument("--superuser", action="store_true", help="may hand out rights as well")
         parser.add_argument("--renew", action="store_true", help="the account exists: replace both secrets")
 
-    def handle(self, *args: Any, username: str, superuser: bool, renew: bool, **options: Any) -> None:
+    def handle(
+        self, *args: Any, username: str, role: list[str], superuser: bool, renew: bool, **options: Any
+    ) -> None:
         """Make or renew the account, then print what its owner has to take down."""
         password = new_password()
         with transaction.atomic():
@@ -42,9 +49,10 @@ class Command(BaseCommand):
             user.set_password(password)
             user.full_clean(exclude=["password"])
             user.save()
+            user.groups.add(*Group.objects.filter(name__in=role))
             TOTPDevice.objects.filter(user=user).delete()
             app = TOTPDevice.objects.create(user=user, name="authenticator")
-            record(Tag.ACCOUNT_ENROLLED, actor="manage", subject=f"user:{user.pk}", renewed=renew)
+            record(Tag.ACCOUNT_ENROLLED, actor="manage", subject=f"user:{user.pk}", renewed=renew, roles=role)
         self.stdout.write(
             f"User name: {username}\nPassword:  {password}\n\nScan this with an authenticator app:\n"
         )

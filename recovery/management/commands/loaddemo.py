@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand
 from django.db import transaction
-from django.db.models import Q
 
 from portal.devices import SMSDevice
 from portal.entry import invitations
 from portal.models import Invitation, Merchant, Store, User
 from portal.paper import draw, read, written
+from portal.roles import Role
 from terminals.models import Operator, Terminal, TerminalModel
 
 MERCHANT = "898440158120031"
@@ -33,9 +33,6 @@ OPERATORS = {
 }
 FACTORY = ["0000", "1234", "123456", "000000", "888888", "12345678", "00000000"]
 DIGITS = {Operator.Role.ORDINARY: 4, Operator.Role.SUPERVISOR: 6, Operator.Role.MAINTENANCE: 8}
-WORK_OF_SUPPORT = Q(codename__startswith="view_") | Q(
-    codename__in=("change_ticket", "add_ticketentry", "add_invitation")
-)
 
 
 def digits(count: int) -> str:
@@ -57,7 +54,8 @@ class Command(BaseCommand):
             self.invitation(merchant, facts.get("invitation", ""))
             self.user(facts["owner"], PHONE, merchant=merchant)
             staff = self.user(facts["staff"], STAFF_PHONE, is_staff=True)
-            staff.user_permissions.set(Permission.objects.filter(WORK_OF_SUPPORT))
+            staff.groups.set(Group.objects.filter(name=Role.AGENT))
+            staff.user_permissions.clear()
         self.stdout.write(f"Demo shop {MERCHANT} is there; passwords are in {path}.")
 
     def facts(self, path: Path) -> dict[str, Any]:

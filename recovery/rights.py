@@ -1,0 +1,11 @@
+"""Who may do what with recoveries, cases, verifications and the rules about proofs."""
+
+from portal.roles import DESK, Rights, Role
+
+RIGHTS: Rights = {
+    "recovery": {"view": DESK},
+    # To change one is to work on it, and to verify its caller.
+    "ticket": {"view": DESK, "change": {Role.AGENT, Role.SENIOR}},
+    "verification": {"view": DESK, "approve_verification": {Role.APPROVER}},
+    "gatepolicy": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
+}
