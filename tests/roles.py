@@ -73,7 +73,10 @@ def _models(people: dict[Role, User]) -> str:
 
 def _model_rows(people: dict[Role, User]) -> Iterator[tuple[str, list[str]]]:
     for model, desk in sorted(admin.site._registry.items(), key=lambda pair: pair[0]._meta.label_lower):
-        yield f"`{model._meta.label}`", [_cell(model, desk, person) for person in people.values()]
+        yield (
+            f"{model._meta.app_label} `{model.__name__}`",
+            [_cell(model, desk, person) for person in people.values()],
+        )
 
 
 def _cell(model: type[Model], desk: Any, person: User) -> str:
