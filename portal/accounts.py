@@ -131,10 +131,15 @@ def factor_behind(request: HttpRequest, door: Door, username: str, password: str
         user = authenticate(request, username=username, password=password)
     device = device_of(user) if isinstance(user, User) and door.admits(user) else None
     if device is None:
-        subject = "account:" + keyed_digest("account", account)[:32]
+        subject = trail_name(account)
         record(Tag.SIGN_IN_REFUSED, actor="anonymous", subject=subject, door=door.name, step="password")
         raise WrongPassword
     return device
+
+
+def trail_name(username: str) -> str:
+    """How the audit trail names what somebody typed as their name: findable for who knows it."""
+    return "account:" + keyed_digest("account", username.strip().casefold())[:32]
 
 
 def device_of(user: User) -> Factor | None:

@@ -19,6 +19,7 @@ from recovery import (
     what_if_views,
 )
 from recovery.gates.floors import Method
+from recovery.happened import views as happened_views
 
 
 class OperatorNumber(StringConverter):
@@ -93,6 +94,7 @@ urlpatterns = [
     path("not-me", objection_views.number, name="not_me_number"),
     path("not-me/code", objection_views.code, name="not_me_code"),
     path("proofs/what-if", what_if_views.page, name="what_if"),
+    path("happened", happened_views.happened, name="happened"),
     path("caller", caller_views.caller, name="caller"),
     path("support", support_views.support, name="support"),
     path("support/sent", support_views.support_sent, name="support_sent"),

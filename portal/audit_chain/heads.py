@@ -48,6 +48,11 @@ def sign(now: datetime) -> AuditHead | None:
     return AuditHead.objects.get_or_create(seq=last.seq, defaults={**facts, "signature": signature})[0]
 
 
+def newest() -> AuditHead | None:
+    """The last head that was signed, if any was."""
+    return AuditHead.objects.order_by("-seq").first()
+
+
 def was_signed() -> bool:
     """Whether any head is signed: the first runs seal what was there before."""
     return AuditHead.objects.exists()

@@ -7,7 +7,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from portal.audit_chain import heads
-from portal.models import AuditHead
 
 
 class Command(BaseCommand):
@@ -17,7 +16,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Print it; fails while nothing is signed."""
-        head = AuditHead.objects.order_by("-seq").first()
+        head = heads.newest()
         if head is None:
             raise CommandError("no head is signed yet")
         self.stdout.write(heads.exported(head))

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from portal.audit_chain import heads, verify
-from portal.models import AuditEvent, AuditHead, AuditLink
+from portal.models import AuditEvent, AuditLink
 
 SHOWN = 20
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         found = list(islice(verify.problems(kept, options["key"]), SHOWN))
         if found:
             raise CommandError("\n".join(found))
-        signed = AuditHead.objects.order_by("-seq").first()
+        signed = heads.newest()
         waiting = AuditEvent.objects.filter(link__isnull=True).count()
         self.stdout.write(
             f"{AuditLink.objects.count()} links are whole, {waiting} events wait for theirs; "
