@@ -43,13 +43,13 @@ RESETS: Words = {
     Tag.OFFLINE_USED: _("An offline answer was used at the terminal"),
 }
 ACCOUNT: Words = {
-    Tag.SIGN_IN: _("Signed in"),
+    Tag.SIGN_IN: _("Somebody signed in"),
     Tag.SIGN_IN_REFUSED: _("Signing in was refused: a wrong password or code"),
-    Tag.SIGN_OUT: _("Signed out"),
+    Tag.SIGN_OUT: _("Somebody signed out"),
     Tag.SESSIONS_ENDED: _("Other browsers were signed out"),
-    Tag.BROWSER_NEW: _("Signed in with a browser that was new"),
+    Tag.BROWSER_NEW: _("Somebody signed in with a browser that was new"),
     Tag.BROWSER_FORGOTTEN: _("A known browser was forgotten"),
-    Tag.PROVED_AGAIN: _("Proved it once more, for something important"),
+    Tag.PROVED_AGAIN: _("Somebody proved it once more, for something important"),
     Tag.INVITED: _("An invitation to your shop was made"),
     Tag.INVITATION_WITHDRAWN: _("An invitation was withdrawn"),
     Tag.JOINED: _("An account was opened by invitation"),
@@ -100,6 +100,8 @@ SUPPORT: Words = {
     Tag.TICKET_OPENED: _("A case was opened"),
     Tag.TICKET_ASSIGNED: _("The case was given to somebody at support"),
     Tag.TICKET_CLOSED: _("The case was closed"),
+    Tag.TICKET_REOPENED: _("The case was opened again"),
+    Tag.TICKET_FOLLOWED: _("The case was read after a code to its phone"),
     Tag.PHONE_SHOWN: _("Your whole phone number was shown to support, to call back"),
     Tag.VERIFICATION_OPENED: _("Support began to verify a caller who asked for a reset"),
     Tag.VERIFICATION_STATED: _("Support stated what it had checked about the caller"),
@@ -136,6 +138,7 @@ NOT_FOR_OWNERS = frozenset(
         Tag.DIRECTORY_CONFIRMED,
         Tag.DIRECTORY_DUE,
         Tag.DESK_MISUSED,
+        Tag.DESK_ANOMALY,
     }
 )
 

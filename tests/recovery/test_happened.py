@@ -88,6 +88,7 @@ def about(merchant: Merchant, owner: User) -> None:
     """A row of each sort about this shop, with all that could tell whose it is."""
     recovery = begin(merchant, merchant.phone)
     terminal = recovery.terminal
+    assert terminal is not None
     command = Command.objects.create(
         terminal=terminal, kind="unlock", operator_number="03", requested_by="x", expires_at=timezone.now()
     )
@@ -95,7 +96,6 @@ def about(merchant: Merchant, owner: User) -> None:
     record(Tag.RECOVERY_STARTED, actor=f"recovery:{recovery.pk}", subject=recovery.pk)
     record(Tag.RECOVERY_FINISHED, actor="terminal", merchant=merchant, subject=recovery.pk, state="done")
     record(Tag.COMMAND_ISSUED, actor=name, merchant=merchant, subject=command.pk)
-    assert terminal is not None
     record(Tag.ALERT_RAISED, actor=terminal.pk, merchant=merchant, subject=terminal.pk, kind="tamper")
     record(Tag.RECOVERY_ASKED, actor=terminal.pk, merchant=merchant, operator="05")
     record(Tag.PASSWORD_SET, actor="manage", subject=name)
@@ -152,7 +152,7 @@ def test_a_heading_shows_its_own_rows_and_older_ones_are_a_page_away(browser: Cl
     rest = browser.get(f"/happened?about=support&before={older}")
     assert [line.about for line in rest.context["story"].lines] == ["T002", "T001", "T000"]
     assert rest.context["story"].older is None
-    assert {line.text for line in lines(browser, "?about=account")} == {"Signed out"}
+    assert {line.text for line in lines(browser, "?about=account")} == {"Somebody signed out"}
 
 
 def test_who_guesses_a_thousand_times_is_one_line(browser: Client, owner: User) -> None:
