@@ -107,6 +107,7 @@ class Tag(models.TextChoices):
     TICKET_ASSIGNED = "recovery:ticket:assigned"
     TICKET_CLOSED = "recovery:ticket:closed"
     TICKET_REOPENED = "recovery:ticket:reopened"
+    TICKET_MERGED = "recovery:ticket:merged"
     TICKET_FOLLOWED = "recovery:ticket:followed"
 
 

@@ -11,12 +11,13 @@ from django.utils.translation import gettext_lazy as _
 from portal.kept import ReadOnly
 from portal.models import AuditEvent
 from recovery.desk.admin import TicketAdmin
+from recovery.desk.canned_admin import CannedReplyAdmin
 from recovery.desk.verification_admin import VerificationAdmin
 from recovery.models import Recovery
 from recovery.policy_admin import GatePolicyAdmin
 from terminals.models import CommandEvent
 
-__all__ = ["GatePolicyAdmin", "RecoveryAdmin", "TicketAdmin", "VerificationAdmin"]
+__all__ = ["CannedReplyAdmin", "GatePolicyAdmin", "RecoveryAdmin", "TicketAdmin", "VerificationAdmin"]
 
 
 @admin.register(Recovery)

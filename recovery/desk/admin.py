@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,6 +10,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
@@ -20,8 +20,10 @@ from django.utils.translation import gettext_lazy as _
 from portal.admin_site import change_address
 from portal.models import User
 from portal.templatetags.rekey import duration
-from recovery.desk import conversation, tickets
+from recovery.desk import tickets
+from recovery.desk.call_admin import note_call
 from recovery.desk.queue import View, counted, health_cell
+from recovery.desk.ticket_keys import INSERTS, KEYS, inserted
 from recovery.desk.ticket_page import STUCK, TicketForm, page
 from recovery.models import Ticket
 
@@ -32,57 +34,7 @@ def agent_of(request: HttpRequest) -> User:
     return request.user
 
 
-# ── the keys of a case ──────────────────────────────────────────────────────────────────────────────────────
-
 KEPT = _("Read what is new; what you typed is still here.")
-
-
-def _take(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    took = tickets.assign(ticket, agent)
-    return _("This case is yours.") if took else _("Somebody has this case already.")
-
-
-def _number(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    return tickets.call_back_number(ticket, agent) or _("Take the case first; then you see the number.")
-
-
-def _close(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    if not tickets.close(ticket, agent, version=typed["version"]):
-        raise tickets.Stale
-    return _("The case is closed.")
-
-
-def _hand_over(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    if typed["to"] is None:
-        raise ValidationError(_("Choose who takes it over."))
-    tickets.hand_over(ticket, agent, typed["to"], version=typed["version"], note=typed["text"])
-    return _("The case was handed over.")
-
-
-def _reply(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    told = conversation.answer(ticket, agent, _text(typed), version=typed["version"])
-    return _("Your answer is kept, and a text tells of it.") if told else _("Your answer is kept.")
-
-
-def _note(ticket: Ticket, agent: User, typed: dict[str, Any]) -> str | Promise:
-    tickets.reply(ticket, agent, _text(typed), version=typed["version"], internal=True)
-    return _("Your note is kept.")
-
-
-def _text(typed: dict[str, Any]) -> str:
-    if not typed["text"]:
-        raise ValidationError(_("Write something first."))
-    return str(typed["text"])
-
-
-KEYS: dict[str, Callable[[Ticket, User, dict[str, Any]], str | Promise]] = {
-    "_take": _take,
-    "_number": _number,
-    "_close": _close,
-    "_hand_over": _hand_over,
-    "_reply": _reply,
-    "_note": _note,
-}
 
 
 @admin.register(Ticket)
@@ -105,6 +57,11 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """A case is closed, never deleted."""
         return False
+
+    def get_urls(self) -> list[URLPattern]:
+        """The page that notes a call, beside the stock addresses."""
+        calls = path("call/", self.admin_site.admin_view(note_call), name="recovery_ticket_call")
+        return [calls, *super().get_urls()]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -141,19 +98,23 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _done(self, request: HttpRequest, ticket: Ticket, form: TicketForm) -> bool:
         """Do what the pressed key says; whether the page is to be shown anew, and not with its form."""
+        agent = agent_of(request)
+        insert = next((key for key in INSERTS if key in request.POST), "")
         pressed = next((key for key in KEYS if key in request.POST), "")
-        if not pressed:
+        if not (pressed or insert):
             form.add_error(None, _("Choose one of the keys."))
             return False
         try:
-            said = KEYS[pressed](ticket, agent_of(request), form.cleaned_data)
+            if insert:
+                form.show(inserted(ticket, form.cleaned_data, INSERTS[insert]))
+                return False
+            messages.info(request, str(KEYS[pressed](ticket, agent, form.cleaned_data)))
         except tickets.Stale:
             form.add_error(None, _("Somebody did something about this case after you opened it. %s") % KEPT)
             return False
         except ValidationError as error:
-            form.add_error("to" if pressed == "_hand_over" else "text", error)
+            form.add_error(None, error)
             return False
-        messages.info(request, str(said))
         return True
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:

@@ -61,7 +61,7 @@ def counted(agent_id: int) -> list[tuple[str, str | Promise, int]]:
 
 def health_cell(ticket: Ticket) -> str:
     """How the terminal that somebody got stuck with is doing; its row may be a minute behind."""
-    terminal = ticket.recovery.terminal if ticket.recovery is not None else None
+    terminal = ticket.stuck_terminal
     if terminal is None:
         return "–"
     status = getattr(terminal, "status", None)

@@ -48,13 +48,17 @@ class Trouble:
     merchant: Merchant | None = None
 
 
-def hide_secrets(text: str) -> str:
+def hide_secrets(text: str, spared: tuple[str, ...] = ()) -> str:
     """The text without anything that could be a password, a code, an identity number or a phone.
+
+    `spared` are public numbers that may stand in it as they are.
 
     >>> hide_secrets("密码 12 34-56，单号 R7F3")
     '密码 ••••，单号 R7F3'
     """
-    return SECRET_LIKE.sub(HIDDEN, text)
+    public = "|".join(re.escape(number) for number in spared if number)
+    parts = re.split(rf"(?<!\d)({public})(?!\d)", text) if public else [text]
+    return "".join(part if place % 2 else SECRET_LIKE.sub(HIDDEN, part) for place, part in enumerate(parts))
 
 
 def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
@@ -164,7 +168,7 @@ def assign(ticket: Ticket, agent: User) -> bool:
 def hand_over(ticket: Ticket, agent: User, to: User, *, version: int, note: str = "") -> None:
     """Give a case to a colleague, with a note among colleagues if there is one. Raises Stale."""
     with transaction.atomic():
-        _move(ticket, version, assignee=to)
+        move(ticket, version, assignee=to)
         if note:
             _write(ticket, agent, note, internal=True)
         _assigned(ticket, agent, to)
@@ -178,14 +182,23 @@ def _assigned(ticket: Ticket, agent: User, to: User) -> None:
 def reply(ticket: Ticket, agent: User, text: str, *, version: int, internal: bool = False) -> TicketEntry:
     """Add what support answers, or a note among colleagues; secrets are hidden here as well. Raises Stale."""
     with transaction.atomic():
-        _move(ticket, version)
+        move(ticket, version)
         return _write(ticket, agent, text, internal=internal)
 
 
 def _write(ticket: Ticket, agent: User, text: str, *, internal: bool) -> TicketEntry:
     return ticket.entries.create(
-        author=TicketEntry.Author.STAFF, user=agent, text=hide_secrets(text), internal=internal
+        author=TicketEntry.Author.STAFF,
+        user=agent,
+        text=hide_secrets(text, public_numbers(ticket)),
+        internal=internal,
     )
+
+
+def public_numbers(ticket: Ticket) -> tuple[str, ...]:
+    """What support may write although it looks like a secret: no secret is in it."""
+    till = ticket.stuck_terminal.number if ticket.stuck_terminal is not None else ""
+    return (ticket.number, ticket.masked_phone, till, settings.REKEY_HOTLINE)
 
 
 def close(ticket: Ticket, agent: User, *, version: int | None = None) -> bool:
@@ -205,8 +218,8 @@ def end(ticket: Ticket, by: str, *, version: int | None = None) -> bool:
     return True
 
 
-def _move(ticket: Ticket, version: int, **to: Any) -> None:
-    """Go on from what the page showed. Raises Stale when somebody was faster, or the case is closed."""
+def move(ticket: Ticket, version: int, **to: Any) -> None:
+    """Go on with a case from what the page showed. Raises Stale when somebody was faster, or it is closed."""
     shown = Ticket.objects.filter(pk=ticket.pk, version=version).exclude(state=Ticket.State.CLOSED)
     if shown.update(version=F("version") + 1, **to) != 1:
         raise Stale

@@ -24,6 +24,7 @@ AUDITED: Mapping[str, str | Promise] = {
     Tag.TICKET_ASSIGNED: gettext_lazy("gave the case to %(to)s"),
     Tag.TICKET_CLOSED: gettext_lazy("closed the case"),
     Tag.TICKET_REOPENED: gettext_lazy("opened the case again"),
+    Tag.TICKET_MERGED: gettext_lazy("merged the case into %(into)s"),
     Tag.TICKET_FOLLOWED: gettext_lazy("read the case after a code"),
     Tag.PHONE_SHOWN: gettext_lazy("had the number shown"),
     Tag.VERIFICATION_OPENED: gettext_lazy("began to verify the caller, for operator %(operator)s"),
@@ -69,28 +70,39 @@ class Line:
 
 
 def timeline(ticket: Ticket) -> list[Line]:
-    """The whole story of a case; six queries, however long it is."""
-    recoveries = list(Recovery.objects.filter(Q(tickets=ticket) | Q(verification__ticket=ticket)).distinct())
+    """The whole story of a case; seven queries, however long it is."""
+    parts = [ticket, *ticket.merged.all()]
+    met = Recovery.objects.filter(Q(tickets__in=parts) | Q(verification__ticket__in=parts))
+    recoveries = list(met.distinct())
     lines = [
-        *_said(ticket),
-        *_steps(ticket, recoveries),
+        *_said(parts),
+        *_steps(parts, recoveries),
         *_texts(recoveries),
         *_moves([recovery.command_id for recovery in recoveries if recovery.command_id]),
     ]
     return sorted(lines, key=lambda line: line.at)
 
 
-def _said(ticket: Ticket) -> list[Line]:
-    entries = ticket.entries.select_related("user").order_by("-at", "-id")[:MOST]
-    return [Line(entry.at, Kind.TALK, _by(entry), entry.text, entry.internal) for entry in reversed(entries)]
+def _said(parts: list[Ticket]) -> list[Line]:
+    entries = (
+        TicketEntry.objects.filter(ticket__in=parts).select_related("user").order_by("-at", "-id")[:MOST]
+    )
+    return [
+        Line(entry.at, Kind.TALK, _by(entry), _told_in(entry), entry.internal) for entry in reversed(entries)
+    ]
+
+
+def _told_in(entry: TicketEntry) -> str:
+    how = entry.get_call_display()
+    return f"{how}: {entry.text}" if how and entry.text else how or entry.text
 
 
 def _by(entry: TicketEntry) -> str:
     return entry.user.get_username() if entry.user is not None else entry.get_author_display()
 
 
-def _steps(ticket: Ticket, recoveries: list[Recovery]) -> list[Line]:
-    about = [ticket.number, *(recovery.pk for recovery in recoveries)]
+def _steps(parts: list[Ticket], recoveries: list[Recovery]) -> list[Line]:
+    about = [*(part.number for part in parts), *(recovery.pk for recovery in recoveries)]
     events = list(AuditEvent.objects.filter(subject__in=about, tag__in=AUDITED).order_by("-at", "-id")[:MOST])
     named = {event.actor for event in events} | {str(event.facts.get("to", "")) for event in events}
     numbers = [actor.removeprefix("user:") for actor in named if actor.startswith("user:")]
@@ -108,7 +120,11 @@ def _who(actor: str, people: Mapping[str, str]) -> str:
 
 def _told(event: AuditEvent, people: Mapping[str, str]) -> str:
     to = str(event.facts.get("to", ""))
-    facts = {"operator": event.facts.get("operator") or "–", "to": people.get(to, to)}
+    facts = {
+        "operator": event.facts.get("operator") or "–",
+        "to": people.get(to, to),
+        "into": event.facts.get("into", ""),
+    }
     text = str(AUDITED[event.tag]) % facts
     reason = str(event.facts.get("reason", ""))
     return f"{text}: {REFUSALS[reason]}" if reason in REFUSALS else text

@@ -5,9 +5,11 @@ from recovery.models.followers import TicketFollower
 from recovery.models.objections import Objection
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
+from recovery.models.replies import CannedReply
 from recovery.models.tickets import Ticket, TicketEntry, TicketViewer
 
 __all__ = [
+    "CannedReply",
     "GatePolicy",
     "Objection",
     "Proof",

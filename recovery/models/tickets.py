@@ -10,6 +10,7 @@ from portal.fields import EncryptedTextField
 from portal.models import new_public_id
 from portal.secrets import mask_phone
 from recovery.models.recoveries import Recovery, new_receipt_number
+from terminals.models import Terminal
 
 
 class Ticket(models.Model):
@@ -74,6 +75,11 @@ class Ticket(models.Model):
         """Whom to call back, with the middle hidden."""
         return mask_phone(self.phone)
 
+    @property
+    def stuck_terminal(self) -> Terminal | None:
+        """The terminal of the recovery somebody got stuck in."""
+        return self.recovery.terminal if self.recovery is not None else None
+
 
 class TicketEntry(models.Model):
     """One thing said or done on a ticket."""
@@ -82,6 +88,11 @@ class TicketEntry(models.Model):
         MERCHANT = "merchant", _("merchant")
         STAFF = "staff", _("support")
         SYSTEM = "system", _("system")
+
+    class Call(models.TextChoices):
+        REACHED = "reached", _("called, and reached somebody")
+        MISSED = "missed", _("called, nobody answered")
+        INCOMING = "incoming", _("was called")
 
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="entries")
     at = models.DateTimeField(_("at"), default=timezone.now)
@@ -92,6 +103,8 @@ class TicketEntry(models.Model):
     text = models.TextField(_("text"), max_length=4000)
     # A note among colleagues; the merchant never reads it.
     internal = models.BooleanField(_("internal"), default=False)
+    # A phone call, and how it went; the text may be empty then.
+    call = models.CharField(_("phone call"), max_length=8, choices=Call.choices, blank=True, default="")
 
     class Meta:
         verbose_name = _("entry")
