@@ -6,6 +6,7 @@ RIGHTS: Rights = {
     "recovery": {"view": DESK},
     # To change one is to work on it, and to verify its caller.
     "ticket": {"view": DESK, "change": {Role.AGENT, Role.SENIOR}},
+    "cannedreply": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
     "verification": {"view": DESK, "approve_verification": {Role.APPROVER}},
     "gatepolicy": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
 }

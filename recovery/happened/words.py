@@ -101,6 +101,7 @@ SUPPORT: Words = {
     Tag.TICKET_ASSIGNED: _("The case was given to somebody at support"),
     Tag.TICKET_CLOSED: _("The case was closed"),
     Tag.TICKET_REOPENED: _("The case was opened again"),
+    Tag.TICKET_MERGED: _("The case goes on in another one"),
     Tag.TICKET_FOLLOWED: _("The case was read after a code to its phone"),
     Tag.PHONE_SHOWN: _("Your whole phone number was shown to support, to call back"),
     Tag.VERIFICATION_OPENED: _("Support began to verify a caller who asked for a reset"),

@@ -11,10 +11,11 @@ from django.urls import reverse
 from portal.admin_site import change_address
 from portal.audit import Tag
 from portal.models import AuditEvent, Merchant, User
+from portal.roles import Role
 from recovery.desk import canned, casework, conversation, tickets
 from recovery.desk.timeline import timeline
 from recovery.models import CannedReply, Ticket, TicketEntry
-from tests.cast import make_merchant, make_other_merchant, make_staff, signed_in
+from tests.cast import make_member, make_merchant, make_other_merchant, signed_in
 from tests.recovery.desk import in_english
 from tests.recovery.visitor import PHONE, Visitor, make_shop
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def agent() -> User:
-    return make_staff("agent")
+    return make_member("agent", Role.AGENT, Role.SENIOR)
 
 
 @pytest.fixture
@@ -156,7 +157,7 @@ def test_odd_calls_are_form_errors(desk: Client, wrong: dict[str, str]) -> None:
 
 
 def test_calls_are_noted_by_those_who_may_change_tickets() -> None:
-    reader = signed_in(make_staff("reader", superuser=False))
+    reader = signed_in(make_member("reader", Role.AUDITOR))
     assert call(reader, "_open").status_code == 403
 
 

@@ -17,11 +17,12 @@ from portal.admin_site import change_address
 from portal.audit import Tag
 from portal.codes import derive_code
 from portal.models import Allowance, AuditEvent, Merchant, Message, User
+from portal.roles import Role
 from portal.secrets import pepper
 from recovery import tasks
 from recovery.desk import conversation, following, tickets
 from recovery.models import Ticket, TicketFollower
-from tests.cast import make_other_merchant, make_owner, make_staff, signed_in
+from tests.cast import make_member, make_other_merchant, make_owner, signed_in
 from tests.recovery.desk import in_english
 from tests.recovery.test_enumeration import kind_of, look
 from tests.recovery.visitor import PHONE, SHOP, Visitor, make_shop
@@ -72,7 +73,7 @@ def ticket() -> Ticket:
 
 @pytest.fixture
 def agent() -> User:
-    return make_staff("agent")
+    return make_member("agent", Role.AGENT)
 
 
 def answered(ticket: Ticket, agent: User, text: str = "We call at ten") -> Ticket:
