@@ -109,6 +109,13 @@ class Tag(models.TextChoices):
     TICKET_REOPENED = "recovery:ticket:reopened"
     TICKET_MERGED = "recovery:ticket:merged"
     TICKET_FOLLOWED = "recovery:ticket:followed"
+    TICKET_PRIORITY = "recovery:ticket:priority-set"
+    TICKET_WAITS = "recovery:ticket:waiting-set"
+    TICKET_DUE = "recovery:ticket:due-soon"
+    TICKET_LATE = "recovery:ticket:late"
+    TICKET_CALLED = "recovery:ticket:duty-called"
+    SERVICE_CHANGED = "recovery:service:changed"
+    DESK_UNHEARD = "recovery:desk:unheard"
 
 
 def record(

@@ -103,6 +103,11 @@ SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60, "queue": "housekeeping"},
     },
+    "desk-clocks": {
+        "task": "recovery.tasks.sweep_desk",
+        "schedule": 20.0,
+        "options": {"expires": 15, "queue": "housekeeping"},
+    },
     "heartbeat": {"task": "portal.tasks.heartbeat", "schedule": 5.0, "options": SWEEP},
     "messages-sweep": {"task": "portal.tasks.sweep_messages", "schedule": 2.0, "options": SWEEP},
 }

@@ -53,6 +53,7 @@ GUARDS = {
     "words-per-ticket": "20/day",
     "answers-told-per-ticket": "3/day",
     "resets-per-agent": "20/day",
+    "case-texts-per-agent": "20/day",
     "recoveries-per-terminal": "3/hour",
     "key-rolls-per-terminal": "50/day",
     "offline-misses-per-terminal": "5/day",

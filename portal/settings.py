@@ -263,6 +263,9 @@ REKEY_RECONFIRM_DAYS = env.int("REKEY_RECONFIRM_DAYS", default=75)
 # ── how long what a second person has confirmed in the contact directory stands, in days ────────────────────
 REKEY_DIRECTORY_DAYS = env.int("REKEY_DIRECTORY_DAYS", default=180)
 
+# ── when somebody sits at the support desk, on workdays: the clocks of cases stand still for the rest ───────
+REKEY_DESK_HOURS = env.str("REKEY_DESK_HOURS", default="09:00-18:00")
+
 # ── limits that a deployment may tighten or, for a load test on loopback, widen: "name=rate" pairs ──────────
 REKEY_LIMITS = env.dict("REKEY_LIMITS", default={})
 

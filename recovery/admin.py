@@ -12,12 +12,23 @@ from portal.kept import ReadOnly
 from portal.models import AuditEvent
 from recovery.desk.admin import TicketAdmin
 from recovery.desk.canned_admin import CannedReplyAdmin
+from recovery.desk.service_admin import CalendarDayAdmin, DutyAdmin, EscalationAdmin, ServiceLevelAdmin
 from recovery.desk.verification_admin import VerificationAdmin
 from recovery.models import Recovery
 from recovery.policy_admin import GatePolicyAdmin
 from terminals.models import CommandEvent
 
-__all__ = ["CannedReplyAdmin", "GatePolicyAdmin", "RecoveryAdmin", "TicketAdmin", "VerificationAdmin"]
+__all__ = [
+    "CalendarDayAdmin",
+    "CannedReplyAdmin",
+    "DutyAdmin",
+    "EscalationAdmin",
+    "GatePolicyAdmin",
+    "RecoveryAdmin",
+    "ServiceLevelAdmin",
+    "TicketAdmin",
+    "VerificationAdmin",
+]
 
 
 @admin.register(Recovery)

@@ -75,6 +75,14 @@ ALARMS = {
             " take the account away and look at what it did."
         ),
     ),
+    Tag.DESK_UNHEARD: (
+        gettext_lazy("A case runs late, and nobody could be told"),
+        gettext_lazy(
+            "The chain of steps ended at nobody with a phone or a mail address: nobody has the case, nobody"
+            " is on duty, or a group is empty. Enter who is on duty under Duties, and look at the steps when"
+            " a case runs late; recovery:desk:unheard in the audit trail says which case it was."
+        ),
+    ),
     Tag.GUESSING_ALARM: (
         gettext_lazy("Codes are being guessed everywhere"),
         gettext_lazy(

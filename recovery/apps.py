@@ -18,6 +18,7 @@ class RecoveryConfig(AppConfig):
     def ready(self) -> None:
         """Keep the rights of the roles; listen for what ends, for alerts, for changes of addresses."""
         roles.keep(self, rights.RIGHTS)
+        import_module("recovery.checks")
         import_module("recovery.closing")
         import_module("recovery.alarms")
         import_module("recovery.underway")

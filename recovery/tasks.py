@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from portal.celery import nudge
 from recovery import endings, flow, objecting
-from recovery.desk import anomalies, following
+from recovery.desk import anomalies, clocks, escalation, following
 from terminals import requests
 
 
@@ -51,3 +51,16 @@ def sweep() -> None:
 def watch_desk() -> None:
     """Have cases opened for what an honest desk seldom does."""
     anomalies.watch(timezone.now())
+
+
+@shared_task
+def sweep_desk() -> None:
+    """Set the clocks of cases right, and tell staff of those that are due or late."""
+    clocks.sweep()
+    escalation.sweep()
+
+
+@shared_task
+def reckon_anew(_why: str = "") -> None:
+    """Move the deadlines that run, after the calendar or a service level was changed."""
+    clocks.reckon_anew()

@@ -127,6 +127,18 @@ TEXTS = {
         "zh-hans": "刚用掉一个纸上恢复码，还剩 {left} 个。不是您？打 {hotline}",
         "en": "A paper recovery code was used; {left} left. Not you? {hotline}",
     },
+    "case-due": {
+        "zh-hans": "客服工单快到时限：{count} 件，最早的是 {number}。请登录客服台处理。",
+        "en": "Cases due soon: {count}. The first is {number}. See the support desk.",
+    },
+    "case-late": {
+        "zh-hans": "客服工单已过时限：{count} 件，最早的是 {number}。请登录客服台处理。",
+        "en": "Cases past due: {count}. The first is {number}. See the desk.",
+    },
+    "case-urgent": {
+        "zh-hans": "值班提醒：下班后来了 {count} 件紧急工单，先看 {number}。请登录客服台。",
+        "en": "On duty: {count} urgent cases came in. First {number}. See the desk.",
+    },
     "confirm-due": {
         "zh-hans": "请登录 Rekey 确认手机和联系方式还是您的，要用时才靠得住。疑问打 {hotline}",
         "en": "Sign in to Rekey and confirm your phone and contacts. {hotline}",

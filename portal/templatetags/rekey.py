@@ -33,6 +33,16 @@ def duration(seconds: int | str | None) -> str:
 
 
 @register.filter
+def span(seconds: int) -> str:
+    """Seconds in hours and whole minutes, as far as a deadline needs them: `23 min`, `3 h 20 min`, `18 h`."""
+    hours, minutes = divmod(int(seconds) // 60, 60)
+    facts = {"h": hours, "m": minutes}
+    if not hours:
+        return gettext("%(m)s min") % facts
+    return (gettext("%(h)s h %(m)s min") if minutes and hours < 10 else gettext("%(h)s h")) % facts
+
+
+@register.filter
 def clock(seconds: int | None) -> str:
     """Seconds left as a till shows them: `14:32`."""
     return "{}:{:02}".format(*divmod(max(0, int(seconds or 0)), 60))

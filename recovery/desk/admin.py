@@ -20,9 +20,18 @@ from django.utils.translation import gettext_lazy as _
 from portal.admin_site import change_address
 from portal.models import User
 from portal.templatetags.rekey import duration
-from recovery.desk import tickets
+from recovery.desk import service, tickets
 from recovery.desk.call_admin import note_call
-from recovery.desk.queue import View, counted, health_cell
+from recovery.desk.queue import (
+    AssignForm,
+    TicketList,
+    View,
+    clock_cell,
+    counted,
+    health_cell,
+    order_of,
+    priority_tag,
+)
 from recovery.desk.ticket_keys import INSERTS, KEYS, inserted
 from recovery.desk.ticket_page import STUCK, TicketForm, page
 from recovery.models import Ticket
@@ -34,6 +43,7 @@ def agent_of(request: HttpRequest) -> User:
     return request.user
 
 
+AT_ONCE = 500
 KEPT = _("Read what is new; what you typed is still here.")
 
 
@@ -41,14 +51,15 @@ KEPT = _("Read what is new; what you typed is still here.")
 class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """The cases that wait for a person."""
 
-    list_display = ("case", "shop", "health", "stuck", "assignee", "state", "waiting")
+    list_display = ("case", "shop", "health", "stuck", "assignee", "due", "waiting")
     list_filter = (View,)
     list_select_related = ("merchant", "assignee", "recovery__terminal__status")
     # Looked for in every row, in any script; docs/operations.md says what that costs.
     search_fields = ("number__iexact", "subject", "merchant__legal_name", "merchant__number", "entries__text")
     list_per_page = 50
     show_full_result_count = False
-    actions = ("take", "close")
+    action_form = AssignForm
+    actions = ("take", "assign", "close")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Tickets are opened where somebody got stuck."""
@@ -119,13 +130,21 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """With the views above the list."""
-        views = {"views": counted(agent_of(request).pk), "chosen_view": request.GET.get("view", "")}
+        views = {"views": counted(request), "chosen_view": request.GET.get("view", "")}
         return super().changelist_view(request, {**(extra_context or {}), **views})
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TicketList]:
+        """Rows with their clocks."""
+        return TicketList
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """What is due first comes first."""
+        return order_of(request.GET.get("view", ""))
 
     @admin.display(description=_("ticket"), ordering="number")
     def case(self, ticket: Ticket) -> SafeString:
-        """What it is about, and its number."""
-        return format_html("{} <small>{}</small>", ticket.subject, ticket.number)
+        """What it is about, its number, and how urgent where that is out of the ordinary."""
+        return format_html("{} <small>{}{}</small>", ticket.subject, ticket.number, priority_tag(ticket))
 
     @admin.display(description=_("merchant"), ordering="merchant__legal_name")
     def shop(self, ticket: Ticket) -> SafeString | str:
@@ -145,6 +164,11 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Where self-service ended."""
         return STUCK.get(ticket.step, ticket.step) or "–"
 
+    @admin.display(description=_("due"), ordering="next_due_at")
+    def due(self, ticket: Ticket) -> str:
+        """When the answer or the solution is due, or whom the case waits for."""
+        return clock_cell(ticket)
+
     @admin.display(description=_("age"), ordering="created_at")
     def waiting(self, ticket: Ticket) -> str:
         """Since it was opened, until it was closed."""
@@ -155,6 +179,18 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Assign to whoever asks what nobody has yet."""
         got = sum(tickets.assign(ticket, agent_of(request)) for ticket in chosen)
         messages.info(request, _("%(got)d of %(all)d are yours now.") % {"got": got, "all": len(chosen)})
+
+    @admin.action(description=_("Give the chosen tickets to somebody"), permissions=["change"])
+    def assign(self, request: HttpRequest, chosen: QuerySet[Ticket]) -> None:
+        """Assign to the person named beside the action, whoever has them."""
+        form = AssignForm(request.POST)
+        del form.fields["action"]
+        to = form.cleaned_data["to"] if form.is_valid() else None
+        if to is None:
+            messages.error(request, _("Choose who gets them, beside the action."))
+            return
+        got = service.assign_all(list(chosen[:AT_ONCE]), agent_of(request), to)
+        messages.info(request, _("%(got)d now belong to %(to)s.") % {"got": got, "to": to})
 
     @admin.action(description=_("Close the chosen tickets"), permissions=["change"])
     def close(self, request: HttpRequest, chosen: QuerySet[Ticket]) -> None:

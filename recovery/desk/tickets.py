@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from portal.audit import Tag, record
 from portal.limits import take
 from portal.models import AuditEvent, Merchant, User, phone_digest
+from recovery.desk.clocks import priority_of, settle
 from recovery.models import Recovery, Ticket, TicketEntry, TicketViewer
 from terminals.models import Terminal
 
@@ -81,6 +82,7 @@ def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
             phone=trouble.phone,
             phone_digest=digest,
             locale=get_language() or settings.LANGUAGE_CODE,
+            priority=priority_of(trouble.step),
         )
         if recovery is not None:
             ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=brought_along(recovery))
@@ -92,6 +94,7 @@ def open_ticket(trouble: Trouble, recovery: Recovery | None) -> Ticket:
             subject=ticket.number,
             step=trouble.step,
         )
+        settle(ticket)
     return ticket
 
 
@@ -109,19 +112,25 @@ def open_about_shop(
     """The same for what concerns a shop and none of its terminals."""
     with transaction.atomic():
         ticket = Ticket.objects.create(
-            step=step, subject=subject[:120], merchant=merchant, phone=merchant.phone
+            step=step,
+            subject=subject[:120],
+            merchant=merchant,
+            phone=merchant.phone,
+            priority=priority_of(step),
         )
         ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=text)
         record(Tag.TICKET_OPENED, actor=actor, merchant=merchant, subject=ticket.number, step=step)
+        settle(ticket)
     return ticket
 
 
 def open_for_staff(step: str, subject: str, text: str) -> Ticket:
     """Open a case about no shop: something that concerns everybody wants a person."""
     with transaction.atomic():
-        ticket = Ticket.objects.create(step=step, subject=subject[:120])
+        ticket = Ticket.objects.create(step=step, subject=subject[:120], priority=priority_of(step))
         ticket.entries.create(author=TicketEntry.Author.SYSTEM, text=text)
         record(Tag.TICKET_OPENED, actor="system", subject=ticket.number, step=step)
+        settle(ticket)
     return ticket
 
 
@@ -183,7 +192,9 @@ def reply(ticket: Ticket, agent: User, text: str, *, version: int, internal: boo
     """Add what support answers, or a note among colleagues; secrets are hidden here as well. Raises Stale."""
     with transaction.atomic():
         move(ticket, version)
-        return _write(ticket, agent, text, internal=internal)
+        entry = _write(ticket, agent, text, internal=internal)
+        settle(ticket)
+    return entry
 
 
 def _write(ticket: Ticket, agent: User, text: str, *, internal: bool) -> TicketEntry:
@@ -212,9 +223,11 @@ def end(ticket: Ticket, by: str, *, version: int | None = None) -> bool:
     if version is not None:
         opened = opened.filter(version=version)
     ended = {"state": Ticket.State.CLOSED, "closed_at": timezone.now(), "version": F("version") + 1}
-    if opened.update(**ended) != 1:
-        return False
-    record(Tag.TICKET_CLOSED, actor=by, merchant=ticket.merchant, subject=ticket.number)
+    with transaction.atomic():
+        if opened.update(**ended) != 1:
+            return False
+        record(Tag.TICKET_CLOSED, actor=by, merchant=ticket.merchant, subject=ticket.number)
+        settle(ticket)
     return True
 
 

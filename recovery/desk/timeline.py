@@ -26,6 +26,11 @@ AUDITED: Mapping[str, str | Promise] = {
     Tag.TICKET_REOPENED: gettext_lazy("opened the case again"),
     Tag.TICKET_MERGED: gettext_lazy("merged the case into %(into)s"),
     Tag.TICKET_FOLLOWED: gettext_lazy("read the case after a code"),
+    Tag.TICKET_PRIORITY: gettext_lazy("set the priority to %(priority)s"),
+    Tag.TICKET_WAITS: gettext_lazy("set the case to: %(state)s"),
+    Tag.TICKET_DUE: gettext_lazy("said that the case is due soon, to %(to)s"),
+    Tag.TICKET_LATE: gettext_lazy("said that the case is past due, to %(to)s"),
+    Tag.TICKET_CALLED: gettext_lazy("called who is on duty, %(to)s"),
     Tag.PHONE_SHOWN: gettext_lazy("had the number shown"),
     Tag.VERIFICATION_OPENED: gettext_lazy("began to verify the caller, for operator %(operator)s"),
     Tag.VERIFICATION_STATED: gettext_lazy("stated a piece of evidence"),
@@ -42,6 +47,8 @@ AUDITED: Mapping[str, str | Promise] = {
     Tag.RECOVERY_DISOWNED: gettext_lazy("said “this wasn't me”"),
     Tag.RECOVERY_FINISHED: gettext_lazy("came to the end of the recovery"),
 }
+PRIORITIES = {str(value): label for value, label in Ticket.Priority.choices}
+STATES = dict(Ticket.State.choices)
 TEMPLATES: Mapping[str, str | Promise] = {
     "code": gettext_lazy("Code for the recovery"),
     "desk-code": gettext_lazy("Code for the caller"),
@@ -104,7 +111,8 @@ def _by(entry: TicketEntry) -> str:
 def _steps(parts: list[Ticket], recoveries: list[Recovery]) -> list[Line]:
     about = [*(part.number for part in parts), *(recovery.pk for recovery in recoveries)]
     events = list(AuditEvent.objects.filter(subject__in=about, tag__in=AUDITED).order_by("-at", "-id")[:MOST])
-    named = {event.actor for event in events} | {str(event.facts.get("to", "")) for event in events}
+    named = {event.actor for event in events}
+    named |= {each for event in events for each in str(event.facts.get("to", "")).split(", ")}
     numbers = [actor.removeprefix("user:") for actor in named if actor.startswith("user:")]
     people = {f"user:{user.pk}": user.get_username() for user in User.objects.filter(pk__in=numbers)}
     return [
@@ -122,7 +130,9 @@ def _told(event: AuditEvent, people: Mapping[str, str]) -> str:
     to = str(event.facts.get("to", ""))
     facts = {
         "operator": event.facts.get("operator") or "–",
-        "to": people.get(to, to),
+        "to": ", ".join(people.get(each, each) for each in to.split(", ")) or _("nobody"),
+        "priority": PRIORITIES.get(str(event.facts.get("priority", "")), ""),
+        "state": STATES.get(str(event.facts.get("state", "")), ""),
         "into": event.facts.get("into", ""),
     }
     text = str(AUDITED[event.tag]) % facts

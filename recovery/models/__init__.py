@@ -6,14 +6,19 @@ from recovery.models.objections import Objection
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
 from recovery.models.replies import CannedReply
+from recovery.models.service import CalendarDay, Duty, Escalation, ServiceLevel
 from recovery.models.tickets import Ticket, TicketEntry, TicketViewer
 
 __all__ = [
+    "CalendarDay",
     "CannedReply",
+    "Duty",
+    "Escalation",
     "GatePolicy",
     "Objection",
     "Proof",
     "Recovery",
+    "ServiceLevel",
     "Statement",
     "Ticket",
     "TicketEntry",

@@ -19,14 +19,22 @@ class Ticket(models.Model):
     class State(models.TextChoices):
         OPEN = "open", _("open")
         WAITING = "waiting", _("waiting for the merchant")
+        MANUFACTURER = "manufacturer", _("waiting for the manufacturer")
+        ACQUIRER = "acquirer", _("waiting for the acquirer")
         CLOSED = "closed", _("closed")
+
+    class Priority(models.IntegerChoices):
+        URGENT = 1, _("urgent")
+        HIGH = 2, _("high")
+        NORMAL = 3, _("normal")
+        LOW = 4, _("low")
 
     id = models.CharField(primary_key=True, max_length=24, default=new_public_id, editable=False)
     number = models.CharField(
         _("ticket number"), max_length=9, unique=True, default=new_receipt_number, editable=False
     )
     state = models.CharField(
-        _("state"), max_length=8, choices=State.choices, default=State.OPEN, db_index=True
+        _("state"), max_length=16, choices=State.choices, default=State.OPEN, db_index=True
     )
     step = models.CharField(_("got stuck at"), max_length=24, blank=True, default="")
     subject = models.CharField(_("subject"), max_length=120)
@@ -61,11 +69,32 @@ class Ticket(models.Model):
     )
     # Counts what was done about it: whoever saves says which one their page showed.
     version = models.PositiveIntegerField(default=0, editable=False)
+    priority = models.PositiveSmallIntegerField(
+        _("priority"), choices=Priority.choices, default=Priority.NORMAL
+    )
+    # The clock, in seconds of its service level's own time: what ran before `clock_from`, and since when it
+    # runs (null while it stands still, which it does since `still_since`).
+    spent_s = models.PositiveIntegerField(default=0, editable=False)
+    clock_from = models.DateTimeField(null=True, editable=False)
+    still_since = models.DateTimeField(null=True, editable=False)
+    # When the answer or the solution is due, whichever comes first; null while the clock stands still.
+    next_due_at = models.DateTimeField(_("due"), null=True, editable=False)
+    answered_at = models.DateTimeField(_("first answer"), null=True, editable=False)
+    # Null until it is known.
+    answered_late = models.BooleanField(null=True, editable=False)
+    solved_late = models.BooleanField(null=True, editable=False)
+    # The last step of the chain that was told about this deadline, and when somebody on duty was called.
+    told_minutes = models.SmallIntegerField(null=True, editable=False)
+    paged_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("ticket")
         verbose_name_plural = _("tickets")
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["next_due_at", "-created_at"], name="tickets_by_deadline"),
+            models.Index(fields=["state", "assignee"], name="tickets_by_agent"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.number} {self.subject}"

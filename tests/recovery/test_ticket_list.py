@@ -40,11 +40,20 @@ def test_every_view_holds_its_tickets_and_says_how_many(desk: Client, agent: Use
     Ticket.objects.create(subject="free")
     Ticket.objects.create(subject="waits", state=Ticket.State.WAITING, assignee=make_staff("second"))
     Ticket.objects.create(subject="over", state=Ticket.State.CLOSED, closed_at=timezone.now(), assignee=agent)
+    Ticket.objects.create(subject="maker", state=Ticket.State.MANUFACTURER, assignee=make_staff("third"))
+    Ticket.objects.create(subject="bank", state=Ticket.State.ACQUIRER, assignee=make_staff("fourth"))
+    now = timezone.now()
+    Ticket.objects.filter(subject="mine").update(next_due_at=now - timedelta(minutes=1))
+    Ticket.objects.filter(subject="free").update(next_due_at=now + timedelta(seconds=1))
     held = {
         "mine": {"mine"},
         "unassigned": {"free"},
+        "late": {"mine"},
+        "soon": {"free"},
         "waiting": {"waits"},
-        "open": {"mine", "free", "waits"},
+        "manufacturer": {"maker"},
+        "acquirer": {"bank"},
+        "open": {"mine", "free", "waits", "maker", "bank"},
         "closed": {"over"},
     }
     answer = desk.get(reverse("admin:recovery_ticket_changelist"))
@@ -53,7 +62,31 @@ def test_every_view_holds_its_tickets_and_says_how_many(desk: Client, agent: Use
     }
     for name, subjects in held.items():
         assert shown(desk, view=name) == subjects
-    assert len(shown(desk)) == 4
+    assert len(shown(desk)) == 6
+
+
+def test_what_is_due_first_comes_first(desk: Client) -> None:
+    now = timezone.now()
+    for subject, minutes in (("later", 90), ("first", -5), ("next", 10)):
+        Ticket.objects.create(subject=subject, next_due_at=now + timedelta(minutes=minutes))
+    Ticket.objects.create(subject="still", state=Ticket.State.WAITING)
+    answer = desk.get(reverse("admin:recovery_ticket_changelist"))
+    assert [row.subject for row in answer.context["cl"].result_list] == ["first", "next", "later", "still"]
+
+
+def test_a_row_says_how_long_is_left_and_for_whom_it_waits(desk: Client) -> None:
+    now = timezone.now()
+    urgent = Ticket.Priority.URGENT
+    Ticket.objects.create(
+        subject="late", priority=urgent, next_due_at=now - timedelta(minutes=125, seconds=5)
+    )
+    Ticket.objects.create(subject="soon", priority=urgent, next_due_at=now + timedelta(minutes=9, seconds=30))
+    Ticket.objects.create(subject="still", state=Ticket.State.ACQUIRER, still_since=now)
+    Ticket.objects.create(subject="over", state=Ticket.State.CLOSED, closed_at=now, solved_late=True)
+    page = desk.get(reverse("admin:recovery_ticket_changelist"), headers={"accept-language": "en"})
+    text = page.content.decode()
+    for words in ("2 h 5 min late", "9 min left", "waiting for the acquirer</span>", "solved late"):
+        assert words in text
 
 
 def test_search_finds_words_in_what_was_said_and_the_shop_in_chinese_too(desk: Client) -> None:
