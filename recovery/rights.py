@@ -8,5 +8,10 @@ RIGHTS: Rights = {
     "ticket": {"view": DESK, "change": {Role.AGENT, Role.SENIOR}},
     "cannedreply": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
     "verification": {"view": DESK, "approve_verification": {Role.APPROVER}},
+    # What a case is owed, and who is told when it runs late.
+    "servicelevel": {"view": DESK, "change": {Role.SENIOR}},
+    "calendarday": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}, "delete": {Role.SENIOR}},
+    "duty": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}, "delete": {Role.SENIOR}},
+    "escalation": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}, "delete": {Role.SENIOR}},
     "gatepolicy": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
 }

@@ -22,6 +22,7 @@ from portal.models import User
 from portal.templatetags.rekey import duration
 from recovery.desk import service, tickets
 from recovery.desk.call_admin import note_call
+from recovery.desk.level_panel import level_panel, set_level
 from recovery.desk.queue import (
     AssignForm,
     TicketList,
@@ -70,9 +71,13 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """The page that notes a call, beside the stock addresses."""
-        calls = path("call/", self.admin_site.admin_view(note_call), name="recovery_ticket_call")
-        return [calls, *super().get_urls()]
+        """The page that notes a call, and what the panel of the service level posts to, beside the stock ones."""
+        view = self.admin_site.admin_view
+        return [
+            path("call/", view(note_call), name="recovery_ticket_call"),
+            path("<slug:ticket_id>/level/", view(set_level), name="recovery_ticket_level"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -96,6 +101,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return {
             **self.admin_site.each_context(request),
             **page(ticket, agent_of(request), request.GET.get("only", "")),
+            **level_panel(ticket),
             "recovery_url": change_address(ticket.recovery) if ticket.recovery is not None else "",
             "title": ticket.subject,
             "opts": self.opts,

@@ -14,6 +14,7 @@ from portal.audit import Tag, record
 from portal.limits import take
 from portal.models import Address, Merchant, User
 from portal.notices import tell
+from recovery.desk.clocks import settle
 from recovery.desk.tickets import hide_secrets, reply
 from recovery.models import Ticket, TicketEntry
 
@@ -84,6 +85,7 @@ def said(ticket: Ticket, text: str, by: str) -> TicketEntry:
         mine.update(version=F("version") + 1)
         if again:
             record(Tag.TICKET_REOPENED, actor=by, merchant=goes_on.merchant, subject=goes_on.number)
+        settle(goes_on)
         return ticket.entries.create(author=TicketEntry.Author.MERCHANT, text=hide_secrets(text))
 
 

@@ -54,10 +54,10 @@ def level_panel(ticket: Ticket) -> dict[str, Any]:
 @require_POST
 def set_level(request: HttpRequest, ticket_id: str) -> HttpResponse:
     """Do what the panel's key says, and show the case again."""
-    ticket = get_object_or_404(Ticket, pk=ticket_id)
     agent = request.user
     if not isinstance(agent, User) or not agent.has_perm("recovery.change_ticket"):
         raise PermissionDenied
+    ticket = get_object_or_404(Ticket, pk=ticket_id)
     form = LevelForm(request.POST)
     if form.is_valid():
         try:

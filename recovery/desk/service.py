@@ -43,7 +43,8 @@ def set_priority(ticket: Ticket, agent: User, priority: int, *, version: int) ->
         facts |= {"clock_from": now, "spent_s": spent}
     with transaction.atomic():
         _move(ticket, version, Q(clock_from=seen.clock_from, priority=seen.priority), **facts)
-        _record(Tag.TICKET_PRIORITY, ticket, agent, priority=priority)
+        by = f"user:{agent.pk}"
+        record(Tag.TICKET_PRIORITY, actor=by, subject=ticket.number, priority=priority)
         settle(ticket)
 
 

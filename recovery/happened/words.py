@@ -99,6 +99,7 @@ TERMINALS: Words = {
 SUPPORT: Words = {
     Tag.TICKET_OPENED: _("A case was opened"),
     Tag.TICKET_ASSIGNED: _("The case was given to somebody at support"),
+    Tag.TICKET_WAITS: _("It was noted whom the case waits for"),
     Tag.TICKET_CLOSED: _("The case was closed"),
     Tag.TICKET_REOPENED: _("The case was opened again"),
     Tag.TICKET_MERGED: _("The case goes on in another one"),
@@ -138,6 +139,13 @@ NOT_FOR_OWNERS = frozenset(
         Tag.DIRECTORY_CHANGED,
         Tag.DIRECTORY_CONFIRMED,
         Tag.DIRECTORY_DUE,
+        # When support owes something, and whom that is told to, is its own affair.
+        Tag.TICKET_PRIORITY,
+        Tag.TICKET_DUE,
+        Tag.TICKET_LATE,
+        Tag.TICKET_CALLED,
+        Tag.SERVICE_CHANGED,
+        Tag.DESK_UNHEARD,
         Tag.DESK_MISUSED,
         Tag.DESK_ANOMALY,
     }
