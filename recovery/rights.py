@@ -10,8 +10,8 @@ RIGHTS: Rights = {
     "verification": {"view": DESK, "approve_verification": {Role.APPROVER}},
     # What a case is owed, and who is told when it runs late.
     "servicelevel": {"view": DESK, "change": {Role.SENIOR}},
-    "calendarday": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}, "delete": {Role.SENIOR}},
-    "duty": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}, "delete": {Role.SENIOR}},
-    "escalation": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}, "delete": {Role.SENIOR}},
+    "calendarday": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
+    "duty": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
+    "escalation": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
     "gatepolicy": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
 }

@@ -22,7 +22,7 @@ from portal.models import User
 from portal.templatetags.rekey import duration
 from recovery.desk import service, tickets
 from recovery.desk.call_admin import note_call
-from recovery.desk.level_panel import level_panel, set_level
+from recovery.desk.level_views import level_panel, set_level
 from recovery.desk.queue import (
     AssignForm,
     TicketList,
