@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from portal.audit import Tag, record
 from portal.models import User, phone_digest
+from recovery.desk.clocks import settle
 from recovery.desk.tickets import Stale, assign, close, hide_secrets, move
 from recovery.models import Ticket, TicketEntry
 
@@ -39,6 +40,7 @@ def reopen(ticket: Ticket, agent: User, *, version: int) -> None:
         if shown.update(**again, version=F("version") + 1) != 1:
             raise Stale
         record(Tag.TICKET_REOPENED, actor=f"user:{agent.pk}", merchant=ticket.merchant, subject=ticket.number)
+        settle(ticket)
 
 
 def merge(ticket: Ticket, agent: User, number: str, *, version: int) -> Ticket:
@@ -59,6 +61,7 @@ def merge(ticket: Ticket, agent: User, number: str, *, version: int) -> Ticket:
         Ticket.objects.filter(pk=into.pk).update(version=F("version") + 1)
         by = f"user:{agent.pk}"
         record(Tag.TICKET_MERGED, actor=by, merchant=ticket.merchant, subject=ticket.number, into=into.number)
+        settle(ticket)
     return into
 
 
@@ -78,6 +81,7 @@ def log_call(ticket: Ticket, agent: User, how: str, text: str, *, version: int) 
     with transaction.atomic():
         move(ticket, version)
         _note_call(ticket, agent, how, text)
+        settle(ticket)
 
 
 def open_for_caller(caller: Caller, agent: User, *, solved: bool) -> Ticket:
@@ -96,6 +100,7 @@ def open_for_caller(caller: Caller, agent: User, *, solved: bool) -> Ticket:
         record(Tag.TICKET_OPENED, actor=f"user:{agent.pk}", subject=ticket.number, step=STEP)
         assign(ticket, agent)
         _note_call(ticket, agent, Call.INCOMING, text)
+        settle(ticket)
         if solved:
             close(ticket, agent)
     return ticket

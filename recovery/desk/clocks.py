@@ -33,6 +33,8 @@ BY_STEP = {
 }
 WAITING = (Ticket.State.WAITING, Ticket.State.MANUFACTURER, Ticket.State.ACQUIRER)
 ALIVE = (Ticket.State.OPEN, *WAITING)
+# What the merchant heard: an answer they can read, or a call that was spoken.
+HEARD = Q(internal=False) | Q(call__in=(TicketEntry.Call.REACHED, TicketEntry.Call.INCOMING))
 # What a clock is written by: whoever read other values than are there does not write.
 FACTS = ("state", "priority", "spent_s", "clock_from", "next_due_at", "answered_at")
 
@@ -140,7 +142,7 @@ def _first_answer(ticket: Ticket) -> datetime | None:
     """When the merchant first heard from support; where nobody waits, when a colleague first wrote."""
     said = ticket.entries.filter(author=TicketEntry.Author.STAFF)
     if ticket.merchant_id is not None or ticket.phone:
-        said = said.filter(internal=False)
+        said = said.filter(HEARD)
     return said.order_by("at").values_list("at", flat=True).first()
 
 
@@ -151,7 +153,7 @@ def unsettled() -> QuerySet[Ticket]:
     """Cases whose clock may not say what their state does: whoever changed them did not settle it."""
     answers = TicketEntry.objects.filter(ticket=OuterRef("pk"), author=TicketEntry.Author.STAFF)
     nobody_waits = Q(merchant=None, phone_digest="")
-    heard = Exists(answers.filter(internal=False)) | (nobody_waits & Exists(answers))
+    heard = Exists(answers.filter(HEARD)) | (nobody_waits & Exists(answers))
     return Ticket.objects.filter(
         Q(state=Ticket.State.OPEN, next_due_at=None)
         | (~Q(state=Ticket.State.OPEN) & Q(next_due_at__isnull=False))

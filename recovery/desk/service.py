@@ -6,14 +6,14 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portal.audit import Tag, record
 from portal.models import User
 from recovery.desk.clocks import WAITING, in_force, settle
-from recovery.desk.tickets import Stale
+from recovery.desk.tickets import move
 from recovery.models import Ticket
 
 
@@ -28,7 +28,7 @@ def wait_for(ticket: Ticket, agent: User, state: str, *, version: int) -> None:
     if state in WAITING and now.answered_at is None and (now.merchant_id is not None or now.phone):
         raise ValidationError(_("Answer the merchant first: until then they wait for you."))
     with transaction.atomic():
-        _move(ticket, version, state=state)
+        move(ticket, version, state=state)
         _record(Tag.TICKET_WAITS, ticket, agent, state=state)
         settle(ticket)
 
@@ -42,7 +42,7 @@ def set_priority(ticket: Ticket, agent: User, priority: int, *, version: int) ->
         spent = seen.spent_s + level.time.between(seen.clock_from, now)
         facts |= {"clock_from": now, "spent_s": spent}
     with transaction.atomic():
-        _move(ticket, version, Q(clock_from=seen.clock_from, priority=seen.priority), **facts)
+        move(ticket, version, **facts)
         by = f"user:{agent.pk}"
         record(Tag.TICKET_PRIORITY, actor=by, subject=ticket.number, priority=priority)
         settle(ticket)
@@ -61,13 +61,6 @@ def _give(ticket: Ticket, agent: User, to: User) -> bool:
         return False
     _record(Tag.TICKET_ASSIGNED, ticket, agent, to=f"user:{to.pk}")
     return True
-
-
-def _move(ticket: Ticket, version: int, still: Q | None = None, **to: Any) -> None:
-    """Go on from what the page showed. Raises Stale."""
-    shown = Ticket.objects.filter(still or Q(), pk=ticket.pk, version=version)
-    if shown.exclude(state=Ticket.State.CLOSED).update(version=F("version") + 1, **to) != 1:
-        raise Stale
 
 
 def _record(tag: Tag, ticket: Ticket, agent: User, **facts: Any) -> None:

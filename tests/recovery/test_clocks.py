@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
+from django.contrib.admin.utils import quote
 from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from portal.models import AuditEvent, User
-from recovery.desk import clocks, service, tickets
+from portal.roles import Role
+from recovery.desk import casework, clocks, service, tickets
 from recovery.models import CalendarDay, ServiceLevel, Ticket
-from tests.cast import make_merchant, make_staff, signed_in
+from tests.cast import make_member, make_merchant, make_staff, signed_in
 
 pytestmark = pytest.mark.django_db
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -184,3 +186,42 @@ def test_several_cases_go_to_one_person(ticket: Ticket, agent: User) -> None:
 def test_a_clock_moves_with_time_only(ticket: Ticket) -> None:
     with time_machine.travel(at("25T10:00") + timedelta(minutes=5), tick=False):
         assert not clocks.settle(ticket)
+
+
+@pytest.mark.parametrize(("how", "answers"), [("reached", True), ("incoming", True), ("missed", False)])
+def test_a_call_that_was_spoken_is_an_answer(ticket: Ticket, agent: User, how: str, answers: bool) -> None:
+    casework.log_call(ticket, agent, how, "They found the card.", version=0)
+    assert (now(ticket).answered_at is not None) is answers
+
+
+def test_a_case_that_is_opened_again_goes_on_where_it_stood(ticket: Ticket, agent: User) -> None:
+    with time_machine.travel(at("25T11:00"), tick=False):
+        tickets.reply(ticket, agent, "Done.", version=0)
+        tickets.close(ticket, agent)
+    assert (now(ticket).spent_s, ticket.solved_late) == (3600, False)
+    with time_machine.travel(at("27T09:00"), tick=False):
+        casework.reopen(ticket, agent, version=2)
+    assert (now(ticket).next_due_at, ticket.solved_late) == (at("30T17:00"), None)
+
+
+def test_the_panel_of_a_case_sets_what_it_says_and_refuses_what_is_stale(agent: User) -> None:
+    ticket = tickets.open_about_shop(make_merchant(), "code", "No text comes", "…")
+    desk = signed_in(agent)
+    panel = reverse("admin:recovery_ticket_level", args=(ticket.pk,))
+    page = desk.get(reverse("admin:recovery_ticket_change", args=(quote(ticket.pk),))).content.decode()
+    assert panel in page
+    wanted = {"version": "0", "priority": "1", "state": "open"}
+    assert desk.post(panel, wanted).status_code == 302
+    assert (now(ticket).priority, ticket.version) == (1, 1)
+    desk.post(panel, {**wanted, "priority": "4"})
+    assert now(ticket).priority == 1
+    desk.post(panel, {"version": "1", "priority": "2", "state": "waiting"})
+    assert (now(ticket).priority, ticket.state) == (1, "open")
+    tickets.reply(ticket, agent, "Please send the receipt.", version=1)
+    desk.post(panel, {"version": "2", "priority": "2", "state": "manufacturer"})
+    assert (now(ticket).priority, ticket.state, ticket.version) == (2, "manufacturer", 4)
+    for odd in ({"version": "x"}, {"state": "closed", "version": "4", "priority": "1"}, {}):
+        assert desk.post(panel, odd).status_code == 302
+    assert (now(ticket).state, ticket.version) == ("manufacturer", 4)
+    assert desk.get(panel).status_code == 405
+    assert signed_in(make_member("watcher", Role.AUDITOR)).post(panel, wanted).status_code == 403
