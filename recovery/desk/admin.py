@@ -71,7 +71,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """The page that notes a call, and what the panel of the service level posts to, beside the stock ones."""
+        """The page that notes a call, and where the panel of the service level posts to."""
         view = self.admin_site.admin_view
         return [
             path("call/", view(note_call), name="recovery_ticket_call"),

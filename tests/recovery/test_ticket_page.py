@@ -85,7 +85,7 @@ def test_a_long_story_asks_the_database_no_more_often(
         AuditEvent(tag=Tag.TICKET_ASSIGNED.value, subject=ticket.number, actor="system") for _ in range(150)
     )
     desk.get(change_address(ticket))
-    with django_assert_max_num_queries(25):
+    with django_assert_max_num_queries(27):
         page = desk.get(change_address(ticket)).content.decode()
     assert page.count("<li") > 300
 
