@@ -9,8 +9,11 @@ import pytest
 import redis
 from django.conf import settings
 from django.core.cache import cache
+from django.db import connection
+from pytest_django import DjangoDbBlocker
 
 from portal import redis_server
+from portal.audit_chain import fence
 from portal.celery import breaker
 from terminals import inbox
 
@@ -42,3 +45,11 @@ def clean_redis(redis_client: redis.Redis) -> None:
     breaker.reset()
     inbox.breaker.reset()
     cache.clear()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """A migrated database whose audit trail is fenced in; rows may only be deleted, for the next test."""
+    with django_db_blocker.unblock():
+        assert fence.missing(connection) == []
+        fence.take_down(connection, fence.EMPTYING)

@@ -148,6 +148,7 @@ NOT_FOR_OWNERS = frozenset(
         Tag.DESK_UNHEARD,
         Tag.DESK_MISUSED,
         Tag.DESK_ANOMALY,
+        Tag.SUPERUSER_IN,
     }
 )
 

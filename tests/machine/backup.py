@@ -9,6 +9,7 @@ from django.apps import apps
 from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
+from portal.audit_chain import fence
 from terminals.models import (
     Command,
     CommandEvent,
@@ -68,6 +69,7 @@ def empty() -> None:
     """No terminal, no merchant, nothing that happened; the issuer's keys stay."""
     stay = {IssuerKey._meta.db_table, Keyset._meta.db_table}
     ours = [model for app in ("portal", "terminals") for model in apps.get_app_config(app).get_models()]
+    fence.take_down(connection, fence.EMPTYING)
     with transaction.atomic(), connection.cursor() as cursor:
         for table in {model._meta.db_table for model in ours} - stay:
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.db import Error, connection, models, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given
 from hypothesis import settings as rules
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from portal import tasks
 from portal.audit import Tag, record
-from portal.audit_chain import heads, keyfile, links, verify
+from portal.audit_chain import fence, heads, keyfile, links, verify
 from portal.checks import trail_can_be_signed
 from portal.models import AuditEvent, AuditHead, AuditLink
 from tests.cast import make_merchant
@@ -32,6 +32,20 @@ def folder(tmp_path: Path, settings: Any) -> Path:
     """Where the worker's keys lie."""
     settings.REKEY_ISSUER_KEY_FILE = str(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def unfenced(db: None) -> None:
+    """Somebody who owns the tables took the fence away."""
+    take_fence_down()
+
+
+def take_fence_down() -> None:
+    """As the owner of the tables can, until the test's transaction ends."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    fence.take_down(connection)
 
 
 def tell(count: int) -> None:
@@ -135,6 +149,7 @@ TAMPERINGS: dict[str, Callable[[int, int], None]] = {
 }
 
 
+@pytest.mark.usefixtures("unfenced")
 @rules(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     kind=st.sampled_from(sorted(TAMPERINGS)),
@@ -203,6 +218,7 @@ def test_an_event_that_is_committed_late_gets_its_link_at_the_end() -> None:
 def test_the_commands_say_what_is_whole_and_fail_where_it_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    fence.put_up(connection)
     with pytest.raises(CommandError, match="no head"):
         call_command("exportaudit")
     signed_trail()
@@ -214,13 +230,36 @@ def test_the_commands_say_what_is_whole_and_fail_where_it_is_not(
     key = capsys.readouterr().out.strip()
     call_command("verifyaudit", head=[kept], key=key)
     assert f"{SIZE} links are whole, 0 events wait" in capsys.readouterr().out
+    take_fence_down()
+    with pytest.raises(CommandError, match="portal_auditevent_no_delete is missing"):
+        call_command("verifyaudit", head=[kept], key=key)
     AuditEvent.objects.filter(pk=event_of(2)).update(actor="")
     with pytest.raises(CommandError, match="was changed"):
         call_command("verifyaudit", head=[kept], key=key)
 
 
+@pytest.mark.parametrize("table", [AuditEvent, AuditLink, AuditHead])
+@pytest.mark.parametrize("act", ["update", "delete"])
+def test_the_database_refuses_to_change_or_delete_rows(table: type[models.Model], act: str) -> None:
+    fence.put_up(connection)
+    signed_trail()
+    rows = table._default_manager.all()
+    changed = "actor" if table is AuditEvent else "digest"
+    with pytest.raises(Error, match="only grows"), transaction.atomic():
+        rows.update(**{changed: "x"}) if act == "update" else rows._raw_delete("default")
+    assert wrong() == []
+
+
+def test_a_fence_with_a_gap_is_noticed() -> None:
+    fence.put_up(connection)
+    assert fence.missing(connection) == []
+    fence.take_down(connection, ["update"])
+    assert fence.missing(connection) == [f"{table}_no_update" for table in fence.TABLES]
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_check_writes_nothing_so_a_connection_that_cannot_will_do() -> None:
+    fence.put_up(connection)
     signed_trail()
     sqlite = connection.vendor == "sqlite"
     on, off = (
@@ -237,6 +276,7 @@ def test_the_check_writes_nothing_so_a_connection_that_cannot_will_do() -> None:
     finally:
         with connection.cursor() as cursor:
             cursor.execute(off)
+        fence.take_down(connection, fence.EMPTYING)
 
 
 def test_staff_hear_of_links_that_came_late_and_of_a_missing_key(folder: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
-from portal.audit_chain import heads, verify
+from portal.audit_chain import fence, heads, verify
 from portal.models import AuditEvent, AuditLink
 
 SHOWN = 20
@@ -30,7 +31,8 @@ class Command(BaseCommand):
             kept = [heads.read(line) for path in options["head"] for line in path.read_text().splitlines()]
         except (OSError, ValueError) as error:
             raise CommandError(f"a head cannot be read: {error}") from error
-        found = list(islice(verify.problems(kept, options["key"]), SHOWN))
+        gaps = (f"the database lets rows be changed: {name} is missing" for name in fence.missing(connection))
+        found = list(islice(chain(verify.problems(kept, options["key"]), gaps), SHOWN))
         if found:
             raise CommandError("\n".join(found))
         signed = heads.newest()
