@@ -12,6 +12,7 @@ from portal.kept import ReadOnly
 from portal.models import AuditEvent
 from recovery.desk.admin import TicketAdmin
 from recovery.desk.canned_admin import CannedReplyAdmin
+from recovery.desk.report_admin import ReportAdmin
 from recovery.desk.service_admin import CalendarDayAdmin, DutyAdmin, EscalationAdmin, ServiceLevelAdmin
 from recovery.desk.verification_admin import VerificationAdmin
 from recovery.models import Recovery
@@ -25,6 +26,7 @@ __all__ = [
     "EscalationAdmin",
     "GatePolicyAdmin",
     "RecoveryAdmin",
+    "ReportAdmin",
     "ServiceLevelAdmin",
     "TicketAdmin",
     "VerificationAdmin",

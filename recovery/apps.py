@@ -16,10 +16,11 @@ class RecoveryConfig(AppConfig):
     verbose_name = _("Recovery and support")
 
     def ready(self) -> None:
-        """Keep the rights of the roles; listen for what ends, for alerts, for changes of addresses."""
+        """Keep the rights of the roles, listen for what happens elsewhere, offer the reports as metrics."""
         roles.keep(self, rights.RIGHTS)
         import_module("recovery.checks")
         import_module("recovery.closing")
+        import_module("recovery.desk.reports.metrics")
         import_module("recovery.alarms")
         import_module("recovery.underway")
         import_module("recovery.vetoes")

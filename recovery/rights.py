@@ -13,5 +13,6 @@ RIGHTS: Rights = {
     "calendarday": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
     "duty": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
     "escalation": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
+    "report": {"view": DESK - {Role.AGENT}},
     "gatepolicy": {"view": DESK, "add": {Role.SENIOR}, "change": {Role.SENIOR}},
 }

@@ -6,6 +6,7 @@ from recovery.models.objections import Objection
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
 from recovery.models.replies import CannedReply
+from recovery.models.reports import Report
 from recovery.models.service import CalendarDay, Duty, Escalation, ServiceLevel
 from recovery.models.tickets import Ticket, TicketEntry, TicketViewer
 
@@ -18,6 +19,7 @@ __all__ = [
     "Objection",
     "Proof",
     "Recovery",
+    "Report",
     "ServiceLevel",
     "Statement",
     "Ticket",
