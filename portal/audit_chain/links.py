@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ BATCH = 500
 # Ids are given before rows are committed, so that a lower one may appear after a higher one. The frequent run
 # looks so far behind the newest sealed event; the hourly one looks everywhere.
 BEHIND = 5000
+# A run stops after so many seconds, within its task's time; the next one goes on where a trail is old and long.
+LONGEST_S = 8.0
 FIELDS = ("pk", "at", "tag", "actor", "merchant_id", "subject", "facts")
 
 
@@ -48,10 +51,12 @@ def digest_of(before: str, seq: int, event: Told) -> str:
 def seal(*, everywhere: bool = False) -> int:
     """Give events without a link one each, in batches; returns how many. Safe to run twice and side by side.
 
+    A run that has a long way to go leaves the rest to the next one.
+
     The link's number is its primary key, so of two runs that go on from the same link one fails and adds
     nothing.
     """
-    total = 0
+    total, end = 0, time.monotonic() + LONGEST_S
     while True:
         try:
             with transaction.atomic():
@@ -59,15 +64,18 @@ def seal(*, everywhere: bool = False) -> int:
         except IntegrityError:
             return total
         total += added
-        if added < BATCH:
+        if added < BATCH or time.monotonic() > end:
             return total
 
 
 def _seal_batch(everywhere: bool) -> int:
     last = AuditLink.objects.order_by("-seq").first()
-    waiting = AuditEvent.objects.filter(link__isnull=True)
-    if last and not everywhere:
-        waiting = waiting.filter(pk__gt=last.event_id - BEHIND)
+    if last is None or everywhere:
+        waiting = AuditEvent.objects.filter(link__isnull=True)
+    else:
+        floor = last.event_id - BEHIND
+        linked = AuditLink.objects.filter(event_id__gt=floor).values("event_id")
+        waiting = AuditEvent.objects.filter(pk__gt=floor).exclude(pk__in=linked)
     seq, digest = (last.seq, last.digest) if last else (0, FIRST)
     links = []
     for row in waiting.order_by("pk").values_list(*FIELDS)[:BATCH]:

@@ -215,6 +215,14 @@ def test_an_event_that_is_committed_late_gets_its_link_at_the_end() -> None:
     assert wrong() == []
 
 
+def test_a_long_way_is_gone_in_several_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "BATCH", 3)
+    monkeypatch.setattr(links, "LONGEST_S", 0.0)
+    tell(SIZE)
+    assert [links.seal() for _ in range(4)] == [3, 3, 2, 0]
+    assert wrong() == []
+
+
 def test_the_commands_say_what_is_whole_and_fail_where_it_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
