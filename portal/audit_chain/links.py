@@ -18,7 +18,7 @@ BATCH = 500
 # Ids are given before rows are committed, so that a lower one may appear after a higher one. The frequent run
 # looks so far behind the newest sealed event; the hourly one looks everywhere.
 BEHIND = 5000
-# A run stops after so many seconds, within its task's time; the next one goes on where a trail is old and long.
+# A run stops after so many seconds, within its task's time; the next one goes on with a long trail.
 LONGEST_S = 8.0
 FIELDS = ("pk", "at", "tag", "actor", "merchant_id", "subject", "facts")
 
