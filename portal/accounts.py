@@ -63,11 +63,14 @@ class Door:
         """Whether this person belongs at this door."""
         if self.name == "staff":
             return user.is_active and user.is_staff
+        if self.name == "partner":
+            return user.is_active and user.acquirer_code != ""
         merchant = user.merchant
         return user.is_active and merchant is not None and merchant.status == Merchant.Status.ACTIVE
 
 
 OWNERS = Door("owner", "portal:sign_in", "portal:sign_in_code", "terminals:home")
+PARTNERS = Door("partner", "recovery:partner_sign_in", "recovery:partner_code", "recovery:partner")
 STAFF = Door("staff", "admin:login", "admin:login_code", "admin:index")
 
 
@@ -258,6 +261,21 @@ def owner_signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResp
         if not user.is_authenticated or not is_verified(user):
             return redirect_to_login(request.get_full_path())
         if not OWNERS.admits(user):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
+def partner_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Open a page to verified partners only; strangers are sent to their door, everybody else gets a 403."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        user = request.user
+        if not user.is_authenticated or not is_verified(user):
+            return redirect_to_login(request.get_full_path(), PARTNERS.page)
+        if not PARTNERS.admits(user):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 

@@ -118,10 +118,10 @@ class MerchantAdmin(MaskedPhone, Kept, InvitesPeople):
 
 
 def may_reach(request: HttpRequest, person: object) -> bool:
-    """Whether this member of staff may touch the account: an owner's or their own, not a colleague's."""
+    """Whether this member of staff may touch the account: an owner's or their own, no other."""
     if getattr(request.user, "is_superuser", False) or not isinstance(person, User):
         return True
-    return person.pk == request.user.pk or not person.is_staff
+    return person.pk == request.user.pk or not (person.is_staff or person.acquirer_code)
 
 
 @admin.register(User)
@@ -134,14 +134,14 @@ class UserAdmin(MaskedPhone, Kept, StockUserAdmin):  # type: ignore[type-arg]
     list_select_related = ("merchant",)
     search_fields = ("username", "merchant__number", "merchant__legal_name")
     autocomplete_fields = ("merchant",)
+    rights = ("is_staff", "is_superuser", "groups", "acquirer_code")
     fieldsets = (
         (None, {"fields": ("username", "merchant", "is_active")}),
         (_("Phone"), {"fields": ("shown_phone", "new_phone")}),
-        (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups")}),
+        (_("Rights"), {"fields": rights}),
         (_("Times"), {"fields": ("last_login", "date_joined")}),
     )
     readonly_fields = ("shown_phone", "last_login", "date_joined")
-    rights = ("is_staff", "is_superuser", "groups")
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Roles by their names in the reader's language."""

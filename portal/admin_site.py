@@ -6,20 +6,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.admin.utils import quote
-from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from django_otp.admin import OTPAdminSite
 
-from portal import stepup
-from portal.accounts import STAFF, sign_out
-from portal.devices import TOTPDevice
-from portal.forms import CodeForm, local_path
-from portal.views import WORDS, code_page, password_page, resend_page
+from portal.accounts import STAFF
+from portal.views import code_page, confirm_page, password_page, resend_page
 
 
 def change_address(row: Model) -> str:
@@ -76,20 +72,7 @@ class RekeyAdminSite(OTPAdminSite):
 
     def confirm(self, request: HttpRequest) -> HttpResponse:
         """A fresh second factor before what changes a proof: a code of the app, or the sign-in again."""
-        user, wanted = request.user, local_path(request.GET.get("next", ""))
-        app = TOTPDevice.objects.filter(user=user, confirmed=True).first()
-        if request.method == "POST" and "again" in request.POST:
-            sign_out(request)
-            return redirect(f"{reverse('admin:login')}?{urlencode({'next': wanted})}")
-        form = CodeForm(request.POST or None)
-        if app is not None and request.method == "POST" and form.is_valid():
-            outcome = app.judge(form.cleaned_data["code"])
-            if outcome.ok:
-                stepup.prove(request, app)
-                return redirect(wanted or STAFF.home)
-            form.add_error("code", ValidationError(WORDS[outcome.reason], code=outcome.reason))
-        context = self._frame(request, _("Is it still you?")) | {"form": form, "app": app}
-        return render(request, "admin/confirm.html", context)
+        return confirm_page(request, STAFF, "admin/confirm.html", self._frame(request, _("Is it still you?")))
 
     def _frame(self, request: HttpRequest, title: Any) -> dict[str, Any]:
         return {**self.each_context(request), "title": title, "subtitle": None}

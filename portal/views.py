@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import structlog
 from django.conf import settings
@@ -13,17 +14,18 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseForbidden
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
-from portal import accounts, challenges, known_browsers, passkey_views, sessions
+from portal import accounts, challenges, known_browsers, passkey_views, sessions, stepup
 from portal.accounts import OWNERS, Door, Pending, TooBusy, WrongPassword
 from portal.answers import busy, too_many, wrong_code
 from portal.challenges import Outcome
-from portal.devices import PURPOSE
+from portal.devices import PURPOSE, TOTPDevice
 from portal.forms import CodeForm, SignInForm, local_path
 from portal.limits import TooMany, shield
 from portal.messaging import outbox, reports
@@ -136,6 +138,25 @@ def resend_page(request: HttpRequest, door: Door) -> HttpResponse:
     if waiting.device.pending:
         challenges.resend(waiting.device.pending, PURPOSE, get_language() or settings.LANGUAGE_CODE)
     return redirect(door.code_page)
+
+
+def confirm_page(
+    request: HttpRequest, door: Door, template: str, extra: Mapping[str, Any] | None = None
+) -> HttpResponse:
+    """A fresh second factor before what wants one: a code of the app, or the sign-in again."""
+    wanted = local_path(request.GET.get(REDIRECT_FIELD_NAME, ""))
+    app = TOTPDevice.objects.filter(user=request.user, confirmed=True).first()
+    if request.method == "POST" and "again" in request.POST:
+        accounts.sign_out(request)
+        return redirect(f"{reverse(door.page)}?{urlencode({REDIRECT_FIELD_NAME: wanted})}")
+    form = CodeForm(request.POST or None)
+    if app is not None and request.method == "POST" and form.is_valid():
+        outcome = app.judge(form.cleaned_data["code"])
+        if outcome.ok:
+            stepup.prove(request, app)
+            return redirect(wanted or door.home)
+        form.add_error("code", ValidationError(WORDS[outcome.reason], code=outcome.reason))
+    return render(request, template, {**(extra or {}), "form": form, "app": app})
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:

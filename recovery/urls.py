@@ -11,6 +11,7 @@ from recovery import (
     offline_views,
     other_views,
     owner_views,
+    partner_views,
     presence_views,
     proof_views,
     status_views,
@@ -34,6 +35,12 @@ class TicketNumber(StringConverter):
     regex = "[A-Z0-9]{4}-[A-Z0-9]{4}"
 
 
+class MerchantNumber(StringConverter):
+    """15 digits."""
+
+    regex = "[0-9]{15}"
+
+
 class UserCode(StringConverter):
     """What a QR or a person may have put there; whether it is a code, the view says."""
 
@@ -41,6 +48,7 @@ class UserCode(StringConverter):
 
 
 register_converter(OperatorNumber, "operator_number")
+register_converter(MerchantNumber, "merchant_number")
 register_converter(TicketNumber, "ticket_number")
 register_converter(UserCode, "user_code")
 
@@ -103,6 +111,15 @@ urlpatterns = [
     path("support/follow/ticket", conversation_views.follow_case, name="follow_case"),
     path("support/tickets", conversation_views.cases, name="cases"),
     path("support/tickets/<ticket_number:number>", conversation_views.case, name="case"),
+    path("partner", partner_views.home, name="partner"),
+    path("partner/sign-in", partner_views.sign_in, name="partner_sign_in"),
+    path("partner/code", partner_views.code, name="partner_code"),
+    path("partner/code/resend", partner_views.resend, name="partner_resend"),
+    path("partner/confirm", partner_views.confirm, name="partner_confirm"),
+    path("partner/merchants", partner_views.merchants, name="partner_merchants"),
+    path("partner/merchants/<merchant_number:number>", partner_views.merchant, name="partner_merchant"),
+    path("partner/tickets/<ticket_number:number>", partner_views.ticket, name="partner_ticket"),
+    path("partner/callers/<slug:pk>", partner_views.decide, name="partner_decide"),
     path(
         "start/<terminal_id:pk>/offline",
         owner_views.start_signed_in,

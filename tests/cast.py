@@ -96,6 +96,17 @@ def make_member(username: str, *roles: Role) -> User:
     return member
 
 
+def make_partner(code: str = "898", username: str = "bank", *, app: bool = True) -> User:
+    """Somebody at an acquirer whose merchant numbers begin with this code, with an authenticator app."""
+    phone = f"+8613800005{code}"
+    partner = User.objects.create_user(username, password=PASSWORD, acquirer_code=code, phone=phone)
+    partner.groups.set(Group.objects.filter(name=Role.PARTNER))
+    SMSDevice.objects.create(user=partner, name="phone")
+    if app:
+        TOTPDevice.objects.create(user=partner, name="authenticator")
+    return partner
+
+
 def signed_in(user: User, *, second_factor: bool = True) -> Client:
     """A browser in which this user is signed in; without the second factor when told so."""
     client = Client()

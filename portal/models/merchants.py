@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -107,7 +108,7 @@ class Store(models.Model):
 
 
 class User(AbstractUser):  # type: ignore[django-manager-missing] # django-otp ships no types
-    """Somebody who signs in: an owner of one merchant, or support staff (no merchant)."""
+    """Somebody who signs in: an owner of one merchant, support staff, or a partner of one acquirer."""
 
     merchant = models.ForeignKey(
         Merchant,
@@ -118,13 +119,27 @@ class User(AbstractUser):  # type: ignore[django-manager-missing] # django-otp s
         verbose_name=_("merchant"),
     )
     phone = EncryptedTextField(_("phone"), blank=True, default="")
+    # How the merchant numbers begin that a partner may know of; empty for everybody else.
+    acquirer_code = models.CharField(
+        _("acquirer code"),
+        max_length=3,
+        blank=True,
+        default="",
+        validators=[RegexValidator(r"\A[0-9]{3}\Z", _("An acquirer code has 3 digits."))],
+        help_text=_("For partners only: the first 3 digits of the merchant numbers of their bank."),
+    )
 
     class Meta(AbstractUser.Meta):
         constraints = [
             models.CheckConstraint(
+                condition=models.Q(acquirer_code="")
+                | models.Q(is_staff=False, is_superuser=False, merchant__isnull=True),
+                name="partners_are_nobody_else",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(is_staff=False) | models.Q(merchant__isnull=True),
                 name="staff_belong_to_no_merchant",
-            )
+            ),
         ]
 
     @property

@@ -16,10 +16,11 @@ from portal import stepup
 from portal.audit import Tag, record
 from portal.codes import equal
 from portal.limits import take
-from portal.models import User
+from portal.models import Merchant, User
 from portal.notices import tell_shop
 from portal.secrets import keyed_digest
 from recovery.authority import NotAllowed, authorise, decide
+from recovery.desk import partners
 from recovery.desk.verification import (
     LIFE,
     Refused,
@@ -138,7 +139,7 @@ def digest_of(verification: Verification, command: Command) -> str:
         "by": command.requested_by,
         "until": int(command.expires_at.timestamp()),
         "proofs": sorted(verification.recovery.proofs.values_list("method", "subject", "strength")),
-        "stated": sorted(verification.statements.values_list("what", "digest")),
+        "stated": sorted(verification.statements.values_list("what", "digest", "by")),
     }
     return keyed_digest("assisted-reset", json.dumps(what, sort_keys=True))
 
@@ -197,13 +198,22 @@ def _judged(verification: Verification, person: User, proved_at: int) -> Verific
     assert merchant is not None
     if is_same(person, verification.agent) or ticket.assignee_id == person.pk:
         raise refuse(ticket, person, "same_person")
-    if not (person.is_active and person.is_staff and person.has_perm(APPROVE)):
+    if not may_decide(person, merchant):
         raise refuse(ticket, person, "may_not")
+    if verification.statements.filter(by=person).exists():
+        raise refuse(ticket, person, "attested")
     if against := stands_against(person, merchant):
         raise refuse(ticket, person, against)
     if not stepup.is_fresh(proved_at):
         raise refuse(ticket, person, "stale")
     return verification
+
+
+def may_decide(person: User, merchant: Merchant) -> bool:
+    """Whether this person may be the second about this shop: with the right, or as its acquirer's partner."""
+    if person.is_staff:
+        return person.is_active and person.has_perm(APPROVE)
+    return partners.reaches(person, merchant) and person.has_perm(partners.COSIGN)
 
 
 def is_same(one: User, other: User) -> bool:

@@ -33,6 +33,7 @@ HOW: dict[str, str | Promise] = {
     Stated.CALL_BACK: gettext_lazy("Called back on the registered phone"),
     Stated.DOCUMENT: gettext_lazy("Document"),
     Stated.IN_PERSON: gettext_lazy("Here in person"),
+    Stated.ATTESTED: gettext_lazy("The acquirer attests it"),
 }
 
 

@@ -25,6 +25,7 @@ WORDS: Mapping[str, str | Promise] = {
     "number": _("Have the registered number shown first, and call that one."),
     "document": _("The check digit is wrong. Look at the document again."),
     "same_person": _("The second person has to be somebody else than who asks and who has the case."),
+    "attested": _("Who attested the caller is not the second person as well."),
     "may_not": _("You may not be the second person."),
     "edited": _("The request is not the one you were shown. Nothing was done; look at it again."),
     "merchant": _("The shop is not active, or its registered phone is another one now."),

@@ -15,15 +15,16 @@ from recovery.gates.floors import CHANNEL, FLOORS, FULL, HALF, NOTHING, Doubt, M
 
 
 class Stated(StrEnum):
-    """What an agent states. What callers know (names, numbers, the last sale) has no name here."""
+    """What an agent or the acquirer states. What callers know (names, numbers, the last sale) has no name."""
 
     CALL_BACK = "call_back"
     DOCUMENT = "document"
     IN_PERSON = "in_person"
+    ATTESTED = "attested"
 
 
 # Together they are one proof at most, over the channel of the desk.
-WORTH = {Stated.CALL_BACK: HALF, Stated.DOCUMENT: HALF, Stated.IN_PERSON: FULL}
+WORTH = {Stated.CALL_BACK: HALF, Stated.DOCUMENT: HALF, Stated.IN_PERSON: FULL, Stated.ATTESTED: HALF}
 
 
 @dataclass(frozen=True, slots=True)

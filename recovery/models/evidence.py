@@ -59,7 +59,12 @@ class Verification(models.Model):
         verbose_name = _("verification of a caller")
         verbose_name_plural = _("verifications of callers")
         ordering = ["-created_at"]
-        permissions = [("approve_verification", _("Can be the second person of a reset"))]
+        permissions = [
+            ("approve_verification", _("Can be the second person of a reset")),
+            # For partners, about the merchants of their acquirer only.
+            ("attest_verification", _("Can attest who a caller is")),
+            ("cosign_verification", _("Can be the second person of a reset, as the acquirer")),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(decided_by__isnull=True) | ~Q(decided_by=F("agent")),
@@ -77,11 +82,15 @@ class Verification(models.Model):
 
 
 class Statement(models.Model):
-    """One thing that the agent states about the caller, once; `recovery.gates.evidence` says its worth."""
+    """One thing that the agent or the acquirer states, once; `recovery.gates.evidence` says its worth."""
 
     verification = models.ForeignKey(Verification, on_delete=models.CASCADE, related_name="statements")
     what = models.CharField(max_length=16)
     at = models.DateTimeField(default=timezone.now)
+    # Who states it, where that is not the agent.
+    by = models.ForeignKey(
+        "portal.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+", editable=False
+    )
     # Of a document: its last four signs and a keyed digest; never the whole number.
     last_four = models.CharField(max_length=4, blank=True, default="")
     digest = models.CharField(max_length=64, blank=True, default="", db_index=True)

@@ -15,7 +15,7 @@ from recovery.gates.evidence import Said, Stated, judged
 from recovery.gates.floors import FULL, HALF, Door, Doubt, Method, Target
 
 PROOFS = "sms voice email contact possession".split()
-SAID = "call_back document in_person".split()
+SAID = "call_back document in_person attested".split()
 
 
 def sets(text: str) -> list[frozenset[str]]:
@@ -28,6 +28,7 @@ TWO = sets("""
     sms+email   sms+contact   sms+possession   sms+in_person
     voice+email voice+contact voice+possession voice+in_person
     email+contact email+possession email+in_person email+call_back+document
+    sms+attested+document voice+attested+document email+attested+document email+attested+call_back
 """)
 OTHERS = ("supervisor", "maintenance", "contact_change")
 

@@ -15,6 +15,7 @@ SAMPLES = {
     "OperatorNumber": "03",
     "UserCode": "BCDF-GHJK",
     "TicketNumber": "R7F3-K228",
+    "MerchantNumber": "898440158129999",
     "IntConverter": "987654",
     "SlugConverter": "nothing",
     "PathConverter": "nothing",

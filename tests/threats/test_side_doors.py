@@ -32,6 +32,7 @@ PUBLIC = {
     "terminal-v1:enroll": "test_every_wrong_reason_gets_one_identical_answer",
     "admin:login": "test_T03_unknown_and_known_accounts_get_the_same_bytes",
     "portal:sign_in": "test_T03_unknown_and_known_accounts_get_the_same_bytes",
+    "recovery:partner_sign_in": "test_T03_unknown_and_known_accounts_get_the_same_bytes",
     "portal:sign_in_passkey_options": "test_what_is_asked_tells_nothing_about_who_has_one",
     "portal:signed_out": ALIKE,
     "portal:hotline": ALIKE,

@@ -1,4 +1,4 @@
-"""Make a support account: a generated password and an authenticator app, both shown once."""
+"""Make a support account, or a partner's: a generated password and an authenticator app, both shown once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import segno
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
@@ -36,20 +37,33 @@ class Command(BaseCommand):
         """The name, its roles, or whether the account may do everything."""
         parser.add_argument("username")
         parser.add_argument("--role", action="append", choices=OF_STAFF, default=[], help="may be repeated")
+        parser.add_argument("--partner", default="", metavar="CODE", help="of an acquirer, such as 898")
         parser.add_argument("--superuser", action="store_true", help="may hand out rights as well")
         parser.add_argument("--renew", action="store_true", help="the account exists: replace both secrets")
 
     def handle(
-        self, *args: Any, username: str, role: list[str], superuser: bool, renew: bool, **options: Any
+        self,
+        *args: Any,
+        username: str,
+        role: list[str],
+        partner: str,
+        superuser: bool,
+        renew: bool,
+        **options: Any,
     ) -> None:
         """Make or renew the account, then print what its owner has to take down."""
+        if partner and (role or superuser):
+            raise CommandError("A partner has that role alone.")
         password = new_password()
         with transaction.atomic():
-            user = self._account(username, superuser=superuser, renew=renew)
+            user = self._account(username, superuser=superuser, renew=renew, partner=partner)
             user.set_password(password)
-            user.full_clean(exclude=["password"])
+            try:
+                user.full_clean(exclude=["password"])
+            except ValidationError as error:
+                raise CommandError(" ".join(error.messages)) from None
             user.save()
-            user.groups.add(*Group.objects.filter(name__in=role))
+            user.groups.add(*Group.objects.filter(name__in=[*role, *([Role.PARTNER] if partner else [])]))
             TOTPDevice.objects.filter(user=user).delete()
             app = TOTPDevice.objects.create(user=user, name="authenticator")
             record(Tag.ACCOUNT_ENROLLED, actor="manage", subject=f"user:{user.pk}", renewed=renew, roles=role)
@@ -61,12 +75,12 @@ class Command(BaseCommand):
         self.stdout.write(picture.getvalue())
         self.stdout.write(f"\nor type the address by hand: {app.enrolment_uri()}\nNeither is shown again.")
 
-    def _account(self, username: str, *, superuser: bool, renew: bool) -> User:
+    def _account(self, username: str, *, superuser: bool, renew: bool, partner: str) -> User:
         known = User.objects.filter(username=username).first()
         if renew:
-            if known is None or not known.is_staff:
+            if known is None or not (known.is_staff or known.acquirer_code):
                 raise CommandError(f"There is no support account {username!r}.")
             return known
         if known is not None:
             raise CommandError(f"{username!r} exists; --renew replaces its password and authenticator.")
-        return User(username=username, is_staff=True, is_superuser=superuser)
+        return User(username=username, is_staff=not partner, is_superuser=superuser, acquirer_code=partner)
