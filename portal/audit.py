@@ -96,6 +96,7 @@ class Tag(models.TextChoices):
     RECOVERY_FINISHED = "recovery:recovery:finished"
     VERIFICATION_OPENED = "recovery:verification:opened"
     VERIFICATION_STATED = "recovery:verification:stated"
+    VERIFICATION_ATTESTED = "recovery:verification:attested"
     VERIFICATION_REFUSED = "recovery:verification:refused"
     VERIFICATION_ASKED = "recovery:verification:second-person-asked"
     DESK_MISUSED = "recovery:desk:misused"

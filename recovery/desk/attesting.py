@@ -38,10 +38,9 @@ def attest(verification: Verification, person: User, proved_at: int) -> bool:
     )
     if new:
         record(
-            Tag.VERIFICATION_STATED,
+            Tag.VERIFICATION_ATTESTED,
             actor=f"user:{person.pk}",
             merchant=merchant,
             subject=ticket.number,
-            what=Stated.ATTESTED,
         )
     return new

@@ -34,6 +34,7 @@ AUDITED: Mapping[str, str | Promise] = {
     Tag.PHONE_SHOWN: gettext_lazy("had the number shown"),
     Tag.VERIFICATION_OPENED: gettext_lazy("began to verify the caller, for operator %(operator)s"),
     Tag.VERIFICATION_STATED: gettext_lazy("stated a piece of evidence"),
+    Tag.VERIFICATION_ATTESTED: gettext_lazy("attested the caller, for the acquirer"),
     Tag.VERIFICATION_REFUSED: gettext_lazy("was refused"),
     Tag.VERIFICATION_ASKED: gettext_lazy("asked a second person about operator %(operator)s"),
     Tag.VERIFICATION_DENIED: gettext_lazy("said no as the second person"),

@@ -108,12 +108,13 @@ def _who(event: AuditEvent, names: Names) -> str:
 
 
 def _people(people: Iterable[User], owner: User, events: Iterable[AuditEvent]) -> dict[str, str]:
-    """Owners by their names; whoever works at the desk is support, by no name."""
+    """Owners by their names; whoever works at the desk is support, or the acquirer, by no name."""
     ours = {f"user:{user.pk}": _("you") if user == owner else user.username for user in people}
     others = {event.actor for event in events if event.actor.startswith("user:")} - ours.keys()
     numbers = [actor.removeprefix("user:") for actor in others]
-    staff = User.objects.filter(pk__in=numbers, is_staff=True).values_list("pk", flat=True)
-    return ours | {f"user:{pk}": _("support") for pk in staff}
+    found = User.objects.filter(pk__in=numbers).exclude(is_staff=False, acquirer_code="")
+    staff = found.values_list("pk", "acquirer_code")
+    return ours | {f"user:{pk}": _("your acquirer") if code else _("support") for pk, code in staff}
 
 
 def _things(merchant: Merchant, events: Iterable[AuditEvent]) -> dict[str, str]:

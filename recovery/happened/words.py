@@ -107,6 +107,7 @@ SUPPORT: Words = {
     Tag.PHONE_SHOWN: _("Your whole phone number was shown to support, to call back"),
     Tag.VERIFICATION_OPENED: _("Support began to verify a caller who asked for a reset"),
     Tag.VERIFICATION_STATED: _("Support stated what it had checked about the caller"),
+    Tag.VERIFICATION_ATTESTED: _("Your bank or payment institution attested the caller"),
     Tag.VERIFICATION_REFUSED: _("Support tried a step that was refused"),
     Tag.VERIFICATION_ASKED: _("Support asked a second person about a reset"),
     Tag.VERIFICATION_DENIED: _("The second person at support said no"),
@@ -123,6 +124,7 @@ ALL: Words = {tag: text for words in BY_TOPIC.values() for tag, text in words.it
 NOT_FOR_OWNERS = frozenset(
     {
         Tag.GUESSING_ALARM,
+        Tag.SUPERUSER_IN,
         Tag.TEXTS_STOPPED,
         Tag.TEXTS_RESUMED,
         Tag.GATEWAY_STOPPED,

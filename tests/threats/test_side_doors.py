@@ -181,6 +181,7 @@ def test_T03_every_address_of_an_owner_with_an_id_is_compared() -> None:
         "terminal-v1:state",  # of a recovery, asked with the bearer of its own terminal
         "portal:sms_callback",  # 96 random bits, and a signature besides
         "recovery:phone",  # the code on a screen
+        *("recovery:partner_ticket", "recovery:partner_merchant", "recovery:partner_decide"),  # test_partners
         "terminals:directory_sticker",  # an entry that everybody may look up
     }
 
