@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+import time_machine
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from portal.audit import Tag
 from portal.models import AuditEvent, Merchant, User
@@ -125,6 +129,12 @@ def leaks(text: str, other: Twin, asked: str = "") -> set[str]:
     return {mark for mark in other.marks if mark in text and mark not in asked}
 
 
+def without(path: str, answer: Any) -> tuple[Any, ...]:
+    """What is seen of an answer, but for the address that was asked."""
+    *facts, content = look(answer)
+    return *facts, content.replace(path.encode(), b"*").replace(quote(path, safe="").encode(), b"*")
+
+
 # ── their own desk ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -132,20 +142,19 @@ def test_T40_every_address_of_the_desk_answers_the_others_ids_as_if_they_were_no
     twins: tuple[Twin, Twin],
 ) -> None:
     before, tried = state(), 0
-    for mine, other in (twins, twins[::-1]):
+    desk = [route for route in routes() if route.name.startswith("recovery:partner") and route.kinds]
+    asks = [("get", ""), *(("post", key) for key in KEYS)]
+    for (mine, other), route in itertools.product((twins, twins[::-1]), desk):
         client, digest = browser(mine), other.digest
-        for route in routes():
-            if not route.name.startswith("recovery:partner") or not route.kinds:
-                continue
-            nothing = {method: getattr(client, method)(route.path) for method in ("get", "post")}
-            for path in filled(route, other):
-                for method, key in (("get", ""), *(("post", key) for key in KEYS)):
-                    body = {"do": key, "shown": digest} if key else {}
-                    answer = getattr(client, method)(path, body)
-                    assert answer.status_code == nothing[method].status_code in {404, 405}, path
-                    assert leaks(seen(answer), other, path) == set()
-                    assert len(look(answer)) == len(look(nothing[method])) or method == "get"
-                    tried += 1
+        for path, (method, key) in itertools.product(filled(route, other), asks):
+            body = {"do": key, "shown": digest} if key else {}
+            # Some headers tell the second, which may end between two answers.
+            with time_machine.travel(timezone.now(), tick=False):
+                nothing, answer = (getattr(client, method)(where, body) for where in (route.path, path))
+            assert answer.status_code == nothing.status_code in {404, 405}, path
+            assert leaks(seen(answer), other, path) == set()
+            assert without(path, answer) == without(route.path, nothing)
+            tried += 1
     assert state() == before
     assert tried >= 40
 
@@ -184,14 +193,13 @@ def test_T40_no_other_address_of_the_site_tells_a_partner_anything(twins: tuple[
     for route in routes():
         if route.name.startswith("recovery:partner"):
             continue
-        for path in sorted({*filled(route, mine), *filled(route, other)}):
-            for method in ("get", "post"):
-                answer = getattr(client, method)(path, {"do": "attest"})
-                assert answer.status_code != 500, path
-                for twin in twins:
-                    assert leaks(seen(answer), twin, path) == set(), path
-            if "sign" in route.name or "language" in route.name:
-                client = browser(mine)
+        paths = sorted({*filled(route, mine), *filled(route, other)})
+        for path, method in itertools.product(paths, ("get", "post")):
+            answer = getattr(client, method)(path, {"do": "attest"})
+            assert answer.status_code != 500, path
+            assert leaks(seen(answer), mine, path) | leaks(seen(answer), other, path) == set(), path
+        if "sign" in route.name or "language" in route.name:
+            client = browser(mine)
     assert state() == before
 
 
