@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('auth', '0012_alter_user_first_name_max_length'),
-        ('portal', '0013_audit_chain'),
+        ('portal', '0014_audit_only_grows'),
     ]
 
     operations = [
