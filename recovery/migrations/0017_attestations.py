@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recovery', '0015_service_levels_filled'),
+        ('recovery', '0016_reports'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
