@@ -116,6 +116,7 @@ class Tag(models.TextChoices):
     TICKET_LATE = "recovery:ticket:late"
     TICKET_CALLED = "recovery:ticket:duty-called"
     SERVICE_CHANGED = "recovery:service:changed"
+    CALENDAR_ENDS = "recovery:desk:calendar-ends"
     DESK_UNHEARD = "recovery:desk:unheard"
 
 

@@ -75,6 +75,14 @@ ALARMS = {
             " take the account away and look at what it did."
         ),
     ),
+    Tag.CALENDAR_ENDS: (
+        gettext_lazy("Next year's public holidays are not known yet"),
+        gettext_lazy(
+            "Until they are, only Saturdays and Sundays are free days for the clocks of cases. Have the"
+            " newest release of the package chinesecalendar installed, or enter the days under Days of the"
+            " calendar."
+        ),
+    ),
     Tag.DESK_UNHEARD: (
         gettext_lazy("A case runs late, and nobody could be told"),
         gettext_lazy(

@@ -15,11 +15,12 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from portal.admin_site import change_address
 from portal.models import User
-from portal.templatetags.rekey import duration
+from portal.templatetags.rekey import span
 from recovery.desk import service, tickets
 from recovery.desk.call_admin import note_call
 from recovery.desk.level_views import level_panel, set_level
@@ -137,7 +138,8 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """With the views above the list."""
         views = {"views": counted(request), "chosen_view": request.GET.get("view", "")}
-        return super().changelist_view(request, {**(extra_context or {}), **views})
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {**(extra_context or {}), "title": title, **views})
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TicketList]:
         """Rows with their clocks."""
@@ -178,7 +180,7 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=_("age"), ordering="created_at")
     def waiting(self, ticket: Ticket) -> str:
         """Since it was opened, until it was closed."""
-        return duration(int(((ticket.closed_at or timezone.now()) - ticket.created_at).total_seconds()))
+        return span(int(((ticket.closed_at or timezone.now()) - ticket.created_at).total_seconds()))
 
     @admin.action(description=_("Take the chosen tickets"), permissions=["change"])
     def take(self, request: HttpRequest, chosen: QuerySet[Ticket]) -> None:

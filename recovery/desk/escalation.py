@@ -13,13 +13,15 @@ from django.utils import timezone
 
 from portal.alarms import raise_alarm
 from portal.audit import Tag, record
-from portal.limits import take
+from portal.limits import look, take
 from portal.models import Address, User
 from portal.notices import tell
 from recovery.desk.clocks import BATCH, MINUTE, Service, in_force
+from recovery.desk.hours import known
 from recovery.models import Escalation, Ticket
 
 PER_PERSON = "case-texts-per-agent"
+DECEMBER, SAID_ON = 12, (10, 17, 24)
 DUE, LATE, CALLED = "case-due", "case-late", "case-urgent"
 # Whom each text is about, by person.
 Told = dict[tuple[User, str], list[Ticket]]
@@ -28,6 +30,7 @@ Told = dict[tuple[User, str], list[Ticket]]
 def sweep() -> int:
     """Call those on duty for what cannot wait, and go along the chain; how many cases somebody heard of."""
     now, served = timezone.now(), in_force()
+    _look_ahead(now, served)
     told: Told = defaultdict(list)
     with transaction.atomic():
         _call(now, served, told)
@@ -36,6 +39,16 @@ def sweep() -> int:
         for (person, template), cases in told.items():
             _text(person, template, cases)
     return len({case.pk for cases in told.values() for case in cases})
+
+
+def _look_ahead(now: datetime, served: Service) -> None:
+    """Say on three days of December that nobody knows the holidays of the year to come."""
+    today = timezone.localdate(now)
+    if today.month != DECEMBER or today.day not in SAID_ON or known(today.year + 1):
+        return
+    entered = any(day.year == today.year + 1 for day in served.hours.days)
+    if not entered and look("alarms-per-kind", Tag.CALENDAR_ENDS.value).ok:
+        raise_alarm(Tag.CALENDAR_ENDS, year=today.year + 1)
 
 
 def due_by(served: Service, now: datetime, seconds: int) -> Q:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.helpers import ActionForm
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.db.models import Count, F, OrderBy, Q, QuerySet
 from django.http import HttpRequest
 from django.template.loader import render_to_string
@@ -105,6 +105,11 @@ def order_of(view: str) -> tuple[str | OrderBy, ...]:
 
 class TicketList(ChangeList):
     """The list with the clock of each row, by the service levels of this page."""
+
+    def get_ordering_field_columns(self) -> dict[int, Literal["desc", "asc"]]:
+        """Columns that somebody chose to sort by; the order of a view is no single column's."""
+        chosen = ORDER_VAR in self.params
+        return super().get_ordering_field_columns() if chosen else {}
 
     def get_results(self, request: HttpRequest) -> None:
         """The rows of one page."""

@@ -31,6 +31,10 @@ STUCK: Mapping[str, str | Promise] = {
     "refused": _("The terminal did not take it"),
     "done": _("After the reset"),
     "call": _("Phone call"),
+    "tamper": _("Opened by force"),
+    "not_me": _("“This wasn't me”"),
+    "veto": _("A change was undone"),
+    "guard": _("Alarm"),
     "over": _("After the journey was over"),
 }
 

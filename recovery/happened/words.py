@@ -148,6 +148,7 @@ NOT_FOR_OWNERS = frozenset(
         Tag.TICKET_CALLED,
         Tag.SERVICE_CHANGED,
         Tag.DESK_UNHEARD,
+        Tag.CALENDAR_ENDS,
         Tag.DESK_MISUSED,
         Tag.DESK_ANOMALY,
         Tag.SUPERUSER_IN,

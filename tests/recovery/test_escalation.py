@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import pytest
 import time_machine
@@ -10,7 +10,8 @@ from django.contrib.auth.models import Group
 
 from portal.models import AuditEvent, Message, User
 from recovery.desk import escalation, tickets
-from recovery.models import Duty, Escalation, Ticket
+from recovery.desk.hours import known
+from recovery.models import CalendarDay, Duty, Escalation, Ticket
 from tests.cast import make_merchant
 from tests.recovery.desk import PHONES, make_person
 from tests.recovery.test_clocks import at
@@ -122,3 +123,16 @@ def test_no_merchant_hears_of_it(ticket: Ticket, agent: User) -> None:
 def test_a_case_that_waits_alarms_nobody(ticket: Ticket, agent: User) -> None:
     Ticket.objects.update(state=Ticket.State.WAITING)
     assert swept("25T12:30") == []
+
+
+def test_in_december_a_case_says_that_next_years_holidays_are_missing() -> None:
+    year = next(year for year in range(2026, 2200) if not known(year)) - 1
+    with time_machine.travel(datetime(year, 12, 10, 4, tzinfo=UTC), tick=False):
+        escalation.sweep()
+        escalation.sweep()
+    assert Ticket.objects.get().step == "guard"
+    Ticket.objects.all().delete()
+    CalendarDay.objects.create(day=date(year + 1, 1, 1), works=False, source="the notice")
+    with time_machine.travel(datetime(year, 12, 17, 4, tzinfo=UTC), tick=False):
+        escalation.sweep()
+    assert not Ticket.objects.exists()
