@@ -36,6 +36,8 @@ def limit_of(path: str) -> int:
     """How many bytes of body a path takes."""
     if path.startswith(settings.TERMINAL_PREFIX):
         return int(settings.TERMINAL_BODY_MAX)
+    if path.startswith(settings.PHOTO_PREFIXES):
+        return int(settings.PHOTO_BODY_MAX)
     return int(settings.PAGE_BODY_MAX)
 
 

@@ -98,6 +98,11 @@ SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3000, "queue": "housekeeping"},
     },
+    "photos-forget": {
+        "task": "recovery.tasks.forget_photos",
+        "schedule": 3600.0,
+        "options": {"expires": 3000, "queue": "housekeeping"},
+    },
     "lives-sweep": {
         "task": "terminals.tasks.sweep_lives",
         "schedule": 60.0,

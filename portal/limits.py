@@ -52,6 +52,7 @@ GUARDS = {
     "tickets-per-phone": "3/day",
     "words-per-ticket": "20/day",
     "answers-told-per-ticket": "3/day",
+    "photos-per-ticket": "10/day",
     "resets-per-agent": "20/day",
     "case-texts-per-agent": "20/day",
     "recoveries-per-terminal": "3/hour",

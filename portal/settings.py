@@ -89,6 +89,10 @@ POLL_PATH = "/terminal/v1/commands"
 TERMINAL_PREFIX = "/terminal/"
 TERMINAL_BODY_MAX = 32 * 1024
 PAGE_BODY_MAX = 1024 * 1024
+# Where merchants send photos; a picture of 4 MiB and what stands around it.
+PHOTO_PREFIXES = ("/support/follow/ticket", "/support/tickets/")
+PHOTO_BODY_MAX = 4 * 1024 * 1024 + 64 * 1024
+FILE_UPLOAD_MAX_MEMORY_SIZE = PHOTO_BODY_MAX
 POLL_METRICS = "terminals.polling.poll_metrics.PollCollector"
 TERMINAL_API = "terminals.api.api"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

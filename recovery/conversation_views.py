@@ -18,8 +18,9 @@ from portal.forms import CodeForm
 from portal.models import Merchant, User
 from portal.network import address_block, client_address
 from recovery.access import shielded
-from recovery.desk import conversation, following, words
+from recovery.desk import conversation, following, photos, words
 from recovery.desk.conversation_forms import FollowForm, WordForm
+from recovery.desk.photo_answers import photo_of
 from recovery.models import Ticket, TicketFollower
 from recovery.pages import page, page_methods, posted
 from recovery.support_views import SHOWN
@@ -109,16 +110,39 @@ def case(request: HttpRequest, number: str) -> HttpResponse:
     return _talk(request, ticket, f"user:{owner.pk}", redirect("recovery:case", number))
 
 
+@require_safe
+@never_cache
+def follow_photo(request: HttpRequest, pk: str) -> HttpResponse:
+    """A photo of the case that a code opened to this browser."""
+    row = _follower(request)
+    ticket = following.ticket_of(row, timezone.now()) if row is not None else None
+    if ticket is None:
+        return redirect("recovery:follow")
+    return photo_of(photos.readable(conversation.read_instead(ticket)), pk)
+
+
+@require_safe
+@never_cache
+@owner_required
+def case_photo(request: HttpRequest, number: str, pk: str) -> HttpResponse:
+    """A photo of one of the shop's cases. Others' are 404."""
+    _user, merchant = _owner(request)
+    ticket = get_object_or_404(conversation.cases_of(merchant), number=number)
+    return photo_of(photos.readable(conversation.read_instead(ticket)), pk)
+
+
 def _talk(request: HttpRequest, ticket: Ticket, by: str, done: HttpResponse) -> HttpResponse:
     """The conversation, and what is said there next."""
-    form = WordForm(posted(request))
+    form = WordForm(posted(request), request.FILES or None)
     if request.method == "POST" and form.is_valid():
         try:
-            conversation.said(ticket, form.cleaned_data["text"], by)
+            photos.said_with(ticket, form.cleaned_data["text"], by, form.cleaned_data["photo"])
         except conversation.Over:
             form.add_error(None, _("This case ended long ago. Please ask support anew."))
         except conversation.TooManyWords:
             form.add_error(None, _("That is enough for today. Support reads all of it and will call."))
+        except photos.TooManyPhotos:
+            form.add_error("photo", _("That is enough photos for today."))
         else:
             return done
     read = conversation.read_instead(ticket)
@@ -128,6 +152,7 @@ def _talk(request: HttpRequest, ticket: Ticket, by: str, done: HttpResponse) -> 
         None,
         form=form,
         ticket=read,
+        number=ticket.number,
         thread=conversation.thread(read),
         may_say=conversation.may_be_said(ticket, timezone.now()),
         is_owner=by != "visitor",

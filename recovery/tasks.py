@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from portal.celery import nudge
 from recovery import endings, flow, objecting
-from recovery.desk import anomalies, clocks, escalation, following
+from recovery.desk import anomalies, clocks, escalation, following, photos
 from terminals import requests
 
 
@@ -29,6 +29,12 @@ def look_into(objection_id: str) -> None:
 def look_for_ticket(follower_id: str) -> None:
     """Look for the ticket that somebody wants to read, and where its code goes."""
     following.look(follower_id)
+
+
+@shared_task
+def forget_photos() -> None:
+    """Forget photos on tickets whose time is over."""
+    photos.forget_old(timezone.now())
 
 
 @shared_task

@@ -109,6 +109,12 @@ urlpatterns = [
     path("support/follow", conversation_views.follow, name="follow"),
     path("support/follow/code", conversation_views.follow_code, name="follow_code"),
     path("support/follow/ticket", conversation_views.follow_case, name="follow_case"),
+    path("support/follow/ticket/photos/<slug:pk>", conversation_views.follow_photo, name="follow_photo"),
+    path(
+        "support/tickets/<ticket_number:number>/photos/<slug:pk>",
+        conversation_views.case_photo,
+        name="case_photo",
+    ),
     path("support/tickets", conversation_views.cases, name="cases"),
     path("support/tickets/<ticket_number:number>", conversation_views.case, name="case"),
     path("partner", partner_views.home, name="partner"),

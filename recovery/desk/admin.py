@@ -24,6 +24,7 @@ from portal.templatetags.rekey import span
 from recovery.desk import service, tickets
 from recovery.desk.call_admin import note_call
 from recovery.desk.level_views import level_panel, set_level
+from recovery.desk.photo_answers import photo_of
 from recovery.desk.queue import (
     AssignForm,
     TicketList,
@@ -36,7 +37,7 @@ from recovery.desk.queue import (
 )
 from recovery.desk.ticket_keys import INSERTS, KEYS, inserted
 from recovery.desk.ticket_page import STUCK, TicketForm, page
-from recovery.models import Ticket
+from recovery.models import Photo, Ticket
 
 
 def agent_of(request: HttpRequest) -> User:
@@ -72,13 +73,20 @@ class TicketAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def get_urls(self) -> list[URLPattern]:
-        """The page that notes a call, and where the panel of the service level posts to."""
+        """The page that notes a call, photos, and where the panel of the service level posts to."""
         view = self.admin_site.admin_view
         return [
             path("call/", view(note_call), name="recovery_ticket_call"),
+            path("photo/<slug:pk>/", view(self.photo), name="recovery_ticket_photo"),
             path("<slug:ticket_id>/level/", view(set_level), name="recovery_ticket_level"),
             *super().get_urls(),
         ]
+
+    def photo(self, request: HttpRequest, pk: str) -> HttpResponse:
+        """A photo on one of the cases that this person may see."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return photo_of(Photo.objects.filter(entry__ticket__in=self.get_queryset(request)), pk)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

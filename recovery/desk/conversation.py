@@ -16,7 +16,7 @@ from portal.models import Address, Merchant, User
 from portal.notices import tell
 from recovery.desk.clocks import settle
 from recovery.desk.tickets import hide_secrets, reply
-from recovery.models import Ticket, TicketEntry
+from recovery.models import Photo, Ticket, TicketEntry
 
 # For so long after its end a word of the merchant opens a case again.
 REOPENS = timedelta(days=14)
@@ -42,6 +42,7 @@ class Said:
     at: datetime
     us: bool
     text: str
+    photo: Photo | None
 
 
 def parts_of(ticket: Ticket) -> QuerySet[Ticket]:
@@ -52,8 +53,8 @@ def parts_of(ticket: Ticket) -> QuerySet[Ticket]:
 def thread(ticket: Ticket) -> list[Said]:
     """The newest that a merchant may read of a case, oldest first; no notes, nothing of the system."""
     entries = TicketEntry.objects.filter(READABLE, ticket__in=parts_of(ticket))
-    newest = entries.order_by("-at", "-id")[:MOST]
-    return [Said(each.at, each.author == TicketEntry.Author.STAFF, each.text) for each in reversed(newest)]
+    newest = entries.select_related("photo").defer("photo__sealed").order_by("-at", "-id")[:MOST]
+    return [Said(each.at, each.by_support, each.text, each.picture) for each in reversed(newest)]
 
 
 def read_instead(ticket: Ticket) -> Ticket:

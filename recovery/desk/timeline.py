@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from portal.audit import Tag
 from portal.models import AuditEvent, Message, User
 from recovery.desk.refusals import WORDS as REFUSALS
-from recovery.models import Recovery, Ticket, TicketEntry
+from recovery.models import Photo, Recovery, Ticket, TicketEntry
 from terminals.models import Command, CommandEvent
 
 # The newest of each source; a case with more is not read to its beginning.
@@ -75,6 +75,7 @@ class Line:
     who: str
     text: str
     internal: bool = False
+    photo: Photo | None = None
 
 
 def timeline(ticket: Ticket) -> list[Line]:
@@ -92,11 +93,11 @@ def timeline(ticket: Ticket) -> list[Line]:
 
 
 def _said(parts: list[Ticket]) -> list[Line]:
-    entries = (
-        TicketEntry.objects.filter(ticket__in=parts).select_related("user").order_by("-at", "-id")[:MOST]
-    )
+    entries = TicketEntry.objects.filter(ticket__in=parts).select_related("user", "photo")
+    newest = list(entries.defer("photo__sealed").order_by("-at", "-id")[:MOST])
     return [
-        Line(entry.at, Kind.TALK, _by(entry), _told_in(entry), entry.internal) for entry in reversed(entries)
+        Line(each.at, Kind.TALK, _by(each), _told_in(each), each.internal, each.picture)
+        for each in reversed(newest)
     ]
 
 

@@ -3,6 +3,7 @@
 from recovery.models.evidence import Statement, Verification
 from recovery.models.followers import TicketFollower
 from recovery.models.objections import Objection
+from recovery.models.photos import Photo
 from recovery.models.policies import GatePolicy
 from recovery.models.recoveries import Proof, Recovery, new_receipt_number, new_recovery_id
 from recovery.models.replies import CannedReply
@@ -17,6 +18,7 @@ __all__ = [
     "Escalation",
     "GatePolicy",
     "Objection",
+    "Photo",
     "Proof",
     "Recovery",
     "Report",

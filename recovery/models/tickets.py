@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -142,6 +144,16 @@ class TicketEntry(models.Model):
 
     def __str__(self) -> str:
         return self.text[:40]
+
+    @property
+    def by_support(self) -> bool:
+        """Whether somebody at the desk said it."""
+        return self.author == self.Author.STAFF
+
+    @property
+    def picture(self) -> Any:
+        """The photo that came with it, or None."""
+        return getattr(self, "photo", None)
 
 
 class TicketViewer(models.Model):
