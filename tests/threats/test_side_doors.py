@@ -182,6 +182,7 @@ def test_T03_every_address_of_an_owner_with_an_id_is_compared() -> None:
         "portal:sms_callback",  # 96 random bits, and a signature besides
         "recovery:phone",  # the code on a screen
         *("recovery:partner_ticket", "recovery:partner_merchant", "recovery:partner_decide"),  # test_partners
+        "recovery:follow_photo",  # of a ticket that a code opened here; strangers are sent there
         "terminals:directory_sticker",  # an entry that everybody may look up
     }
 
