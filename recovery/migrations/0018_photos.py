@@ -9,7 +9,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recovery', '0015_service_levels_filled'),
+        ('recovery', '0017_attestations'),
     ]
 
     operations = [
