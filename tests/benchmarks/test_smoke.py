@@ -98,3 +98,20 @@ def test_a_request_names_its_headers_as_http_does() -> None:
 @pytest.mark.parametrize(("value", "text"), [(0, "0"), (1.234, "1.23"), (12.34, "12.3"), (1234.5, "1,234")])
 def test_numbers_have_three_figures_that_matter(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.live
+@pytest.mark.slow
+def test_the_lists_of_the_desk_are_measured(tmp_path: Path) -> None:
+    page = tmp_path / "DESK.md"
+    told = ["--size", "tiny", "--rounds", "1", "--write", str(page)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.desk", *told],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "| recovery.Ticket |" in page.read_text("utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -178,6 +178,25 @@ def test_cases_are_answered_by_the_first_word_to_the_merchant_and_closed_once() 
     assert numbers(first, "half") == {ALL: 300, "code": 300}
     assert numbers(first, "most") == {ALL: 900, "code": 900}
     assert numbers(cases.resolution(week()), "half") == {ALL: 3600, "code": 3600}
+
+
+def test_what_was_late_is_counted_by_priority() -> None:
+    late = {"answered_late": True, "solved_late": False}, {"answered_late": True, "solved_late": True}
+    for facts in ({}, {"answered_late": False}, *late):
+        Ticket.objects.filter(pk=opened("code").pk).update(priority=1, **facts)
+    opened("code")
+    found = cases.promises(week())
+    assert numbers(found, "opened") == {"1": 4, "3": 1}
+    assert numbers(found, "late_answers") == {"1": 2, "3": 0}
+    assert numbers(found, "late_ends") == {"1": 1, "3": 0}
+    assert numbers(found, "share") == {"1": 0.5, "3": 0}
+
+
+def test_the_first_answer_is_the_one_that_the_clock_knows() -> None:
+    ticket = opened("code", answered=30)
+    called = ticket.created_at + timedelta(minutes=10)
+    Ticket.objects.filter(pk=ticket.pk).update(answered_at=called)
+    assert numbers(cases.first_response(week()), "half")[ALL] == 600
 
 
 # ── period ──────────────────────────────────────────────────────────────────────────────────────────────────

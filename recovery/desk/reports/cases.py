@@ -6,19 +6,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from recovery.desk.reports.percentiles import ALL, SPREAD, Spread, spread_of, spreads
-from recovery.desk.reports.shape import Figure, Line, Measure, Period, Text
+from recovery.desk.reports.shape import Figure, Line, Measure, Period, Text, Unit, share
 from recovery.desk.reports.words import case
 from recovery.models import Ticket, TicketEntry
 
 STUCK_AT = (("step", _("Got stuck at")),)
-ANSWERED_AT = Subquery(
-    TicketEntry.objects.filter(
-        ticket=OuterRef("pk"), author=TicketEntry.Author.STAFF, internal=False
-    ).order_by("at").values("at")[:1]
-)  # fmt: skip
+# As the clock noted it; what was closed before there was a clock says so by its entries only.
+ANSWERED_AT = Coalesce(
+    "answered_at",
+    Subquery(
+        TicketEntry.objects.filter(ticket=OuterRef("pk"), author=TicketEntry.Author.STAFF, internal=False)
+        .order_by("at")
+        .values("at")[:1]
+    ),
+)
 
 
 def _opened_in(period: Period) -> QuerySet[Ticket]:
@@ -45,6 +50,39 @@ def cases(period: Period) -> Figure:
 
 def _case(step: str, values: Mapping[str, float | None]) -> Line:
     return Line((step,), (_("all") if step == ALL else case(step),), values)
+
+
+def promises(period: Period) -> Figure:
+    """How many cases were answered or closed later than their service level allows, by priority."""
+    counted = (
+        _opened_in(period)
+        .values("priority")
+        .annotate(
+            opened=Count("pk"),
+            late_answers=Count("pk", filter=Q(answered_late=True)),
+            late_ends=Count("pk", filter=Q(solved_late=True)),
+            late=Count("pk", filter=Q(answered_late=True) | Q(solved_late=True)),
+        )
+        .order_by("priority")
+    )
+    return Figure(
+        "promises",
+        _("Kept and late"),
+        _("Against the service level of each priority, in business hours, while the clock ran."),
+        (("priority", _("Priority")),),
+        (
+            Measure("opened", _("opened")),
+            Measure("late_answers", _("answered late")),
+            Measure("late_ends", _("closed late")),
+            Measure("share", _("share that was late"), Unit.SHARE),
+        ),
+        tuple(_promise(**one) for one in counted),
+    )
+
+
+def _promise(priority: int, late: int, **counts: int) -> Line:
+    label = Ticket.Priority(priority).label
+    return Line((str(priority),), (label,), {**counts, "share": share(late, counts["opened"])})
 
 
 def first_response(period: Period) -> Figure:

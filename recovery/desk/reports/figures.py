@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recovery.desk.reports.cases import cases, first_response, resolution
+from recovery.desk.reports.cases import cases, first_response, promises, resolution
 from recovery.desk.reports.messages import carriers, cost_of_one, costs
 from recovery.desk.reports.percentiles import ALL
 from recovery.desk.reports.recoveries import journeys, repeats, self_served, time_to_restore
@@ -23,6 +23,7 @@ def figures(period: Period) -> list[Figure]:
         cost_of_one(spent, began=funnel.of("started")["came"], restored=alone.of(ALL)["restored"]),
         carriers(period),
         cases(period),
+        promises(period),
         first_response(period),
         resolution(period),
     ]

@@ -34,6 +34,7 @@ DRAWN = {
     "costs": Drawn("wait", "money"),
     "carriers": Drawn("stop", "share"),
     "cases": Drawn("wait", "opened"),
+    "promises": Drawn("stop", "share"),
     "first_response": Drawn("go", "half", "most"),
     "resolution": Drawn("go", "half", "most"),
 }
