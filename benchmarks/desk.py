@@ -39,8 +39,11 @@ NAME = "bench_desk"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and write down; 1 when a page does not answer or asks too often."""
     options = _options(arguments)
-    var = Path(tempfile.mkdtemp(prefix="rekey-desk-"))
+    passing = Path(tempfile.mkdtemp(prefix="rekey-desk-"))
+    # What is sealed in a kept database opens with the secrets that were there.
+    var = options.data / "var" if options.data else passing
     try:
+        var.mkdir(parents=True, exist_ok=True)
         ground.prepare(var)
         env = environment(var, PORT, {"LOG_LEVEL": "ERROR"})
         with postgres.running(options.data, TUNING) as server:
@@ -48,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             url = urlunsplit(urlsplit(server)._replace(path=f"/{NAME}"))
             found = json.loads(_probe(("times", json.dumps(options.rounds)), url, env))
     finally:
-        shutil.rmtree(var, ignore_errors=True)
+        shutil.rmtree(passing, ignore_errors=True)
     page = text(found, SIZES[options.size], options.rounds, made)
     print(page)
     for one in found if options.plans else ():
