@@ -58,7 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\n-- {one['name']}\n{one['sql']}")
     if options.write:
         Path(options.write).write_text(page, "utf-8")
-    return int(any(one["status"] != 200 or one["queries"] > MOST_QUERIES for one in found))
+    return int(any(one["status"] != 200 or _asks_too_often(one) for one in found))
+
+
+def _asks_too_often(one: Mapping[str, Any]) -> bool:
+    """Whether a list takes more queries than it may; a report takes one for each of its figures."""
+    return not one["name"].startswith("reports") and one["queries"] > MOST_QUERIES
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -141,7 +146,7 @@ def text(found: Sequence[Mapping[str, Any]], sizes: Sequence[int], rounds: int, 
 
 
 def _row(one: Mapping[str, Any]) -> str:
-    many = "" if one["queries"] <= MOST_QUERIES else " (too many)"
+    many = " (too many)" if _asks_too_often(one) else ""
     if one["status"] != 200:
         return f"| {one['name']} | answered {one['status']} | | |"
     half, most = quantile(one["ms"], 0.5), quantile(one["ms"], 0.95)
