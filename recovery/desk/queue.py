@@ -19,6 +19,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from portal.forms import PlainForm
 from portal.models import User
 from recovery.desk.clocks import Service, in_force
 from recovery.desk.escalation import due_by
@@ -119,7 +120,7 @@ class TicketList(ChangeList):
             ticket.clock = clock_of(ticket, served, now)
 
 
-class AssignForm(ActionForm):
+class AssignForm(PlainForm, ActionForm):
     """Whom the chosen tickets go to, beside what is to be done."""
 
     to = forms.ModelChoiceField(
