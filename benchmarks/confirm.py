@@ -15,7 +15,7 @@ from benchmarks import load, machine
 from benchmarks import rig as rigs
 from benchmarks.figures import Bound, Figure, Outcome, Scale, Table, number
 from benchmarks.rig import Rig
-from portal.celery import app, nudge
+from portal.celery import app
 from portal.supervisor import parts
 from terminals.commands import issue
 from terminals.fleet.unit import Unit
@@ -38,6 +38,7 @@ class Spans:
     """Milliseconds of everything that was timed."""
 
     hops: list[float] = field(default_factory=list)
+    own_hops: list[float] = field(default_factory=list)
     from_commit: list[float] = field(default_factory=list)
     from_confirm: list[float] = field(default_factory=list)
 
@@ -80,32 +81,35 @@ def _round(units: Sequence[Unit], port: int, reports: socket.socket, spans: Span
     for unit, connection in zip(units, connections, strict=True):
         spans.hops.append(_hop(reports))
         time.sleep(PAUSE_S)
-        from_confirm, from_commit = _confirmed(unit, connection)
-        spans.from_confirm.append(from_confirm)
-        spans.from_commit.append(from_commit)
+        _confirmed(unit, connection, reports, spans)
         time.sleep(PAUSE_S)
         connection.close()
 
 
 def _hop(reports: socket.socket) -> float:
-    """Milliseconds from asking for the bare task until its first line runs."""
+    """Milliseconds from asking for the bare task, as Celery asks, until its first line runs."""
     ident, began = secrets.token_hex(6), time.perf_counter_ns()
-    nudge(TASK, ident)
+    app.send_task(TASK, args=(ident,), retry=False)
+    return (_heard(reports, ident) - began) / 1e6
+
+
+def _heard(reports: socket.socket, ident: str) -> int:
+    """When the worker says that it came to this."""
     while select.select([reports], [], [], PATIENCE_S)[0]:
         said, at = reports.recv(100).split()
         if said.decode() == ident:
-            return (int(at) - began) / 1e6
-    raise TimeoutError("the worker did not run the bare task")
+            return int(at)
+    raise TimeoutError("the worker did not come to it")
 
 
-def _confirmed(unit: Unit, connection: socket.socket) -> tuple[float, float]:
-    """Milliseconds until a waiting terminal has the token, from the confirm and from its commit."""
+def _confirmed(unit: Unit, connection: socket.socket, reports: socket.socket, spans: Spans) -> None:
+    """Until a waiting terminal has the token, from the confirm and from its commit; and its hop alone."""
     terminal = Terminal.objects.get(pk=unit.tid)
-    committed: list[float] = []
-    began = time.perf_counter()
+    committed: list[int] = []
+    began = time.perf_counter_ns()
     with transaction.atomic():
-        transaction.on_commit(lambda: committed.append(time.perf_counter()))
-        issue(
+        transaction.on_commit(lambda: committed.append(time.perf_counter_ns()))
+        command = issue(
             terminal,
             SET_CREDENTIAL,
             operator_number=OPERATOR,
@@ -113,20 +117,23 @@ def _confirmed(unit: Unit, connection: socket.socket) -> tuple[float, float]:
             requested_by="bench",
         )
     answer = load.receive(connection, PATIENCE_S)
-    ended = time.perf_counter()
+    ended = time.perf_counter_ns()
     if not answer.startswith(b"HTTP/1.1 200"):
         raise RuntimeError(f"the terminal was answered {answer[:40]!r}")
-    return (ended - began) * 1000, (ended - committed[0]) * 1000
+    spans.from_confirm.append((ended - began) / 1e6)
+    spans.from_commit.append((ended - committed[0]) / 1e6)
+    spans.own_hops.append((_heard(reports, command.pk) - committed[0]) / 1e6)
 
 
 def _judge(spans: Spans, outcome: Outcome) -> None:
     rows = [
         ("bare Celery hop", spans.hops),
+        ("the delivery's own hop", spans.own_hops),
         ("commit → token in hand", spans.from_commit),
         ("confirm → token in hand", spans.from_confirm),
     ]
     quantiles = {name: [load.quantile(sorted(values), share) for share in SHARES] for name, values in rows}
-    hop, commit, _confirm = quantiles.values()
+    hop, _own, commit, _confirm = quantiles.values()
     outcome.figures.append(
         Figure(
             6,

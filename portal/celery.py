@@ -25,6 +25,7 @@ from kombu.entity import Exchange, Queue
 from portal.breaker import Breaker, Resting
 from portal.checks import insist
 from portal.health import heartbeat
+from portal.post import Post
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -195,6 +196,7 @@ def fork_quickly(**_: Any) -> None:
 
 
 breaker = Breaker(pause_s=5)
+post = Post(app, settings.REDIS_URL, str(TRANSPORT["global_keyprefix"]))
 
 
 def nudge(task: str, ident: str) -> bool:
@@ -207,7 +209,7 @@ def nudge(task: str, ident: str) -> bool:
     """
     try:
         with breaker.guard():
-            app.send_task(task, args=(ident,), retry=False)
+            post.send(task, ident)
     except Resting:
         return False
     except Exception as error:  # noqa: BLE001 - whatever the transport raises, the sweeper covers it

@@ -17,14 +17,12 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from portal import redis_line
 from portal.breaker import Breaker, Resting
 
 GENERATION = "rekey:generation"
@@ -98,20 +96,9 @@ def key_of(terminal_id: str) -> str:
     return f"rekey:{{{terminal_id}}}:inbox"
 
 
-@lru_cache(maxsize=4)
-def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=settings.REDIS_TIMEOUT,
-        socket_connect_timeout=settings.REDIS_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
-
-
 def client() -> redis.Redis:
     """The client of this process, with time-outs of a second and no retries."""
-    return _client(settings.REDIS_URL)
+    return redis_line.client(settings.REDIS_URL)
 
 
 @contextmanager
@@ -138,18 +125,19 @@ def push_many(items: Iterable[tuple[str, Item]], *, wake: bool = True) -> None:
     with reachable() as server:
         if len(inside) == 1:
             # Somebody may be waiting for it, and a pipeline for one costs time.
-            _put(server, *inside.popitem(), wake=wake)
+            redis_line.ask(server, "EVAL", *_put(*inside.popitem(), wake=wake))
             return
         pipe = server.pipeline(transaction=False)
         for terminal_id, members in inside.items():
-            _put(pipe, terminal_id, members, wake=wake)
+            pipe.eval(*_put(terminal_id, members, wake=wake))
         pipe.execute()
 
 
-def _put(server: redis.Redis, terminal_id: str, members: list[str], *, wake: bool) -> None:
+def _put(terminal_id: str, members: list[str], *, wake: bool) -> tuple[str, int, *tuple[str, ...]]:
+    """`_PUT` and what it is called with."""
     keys = key_of(terminal_id), NEWS, GENERATION
-    limits = KEEP_S, NEWS_KEPT, WAKE if wake else CHANGE, terminal_id, CARRIED_MAX
-    server.eval(_PUT, len(keys), *keys, *limits, *members)
+    limits = str(KEEP_S), str(NEWS_KEPT), WAKE if wake else CHANGE, terminal_id, str(CARRIED_MAX)
+    return _PUT, len(keys), *keys, *limits, *members
 
 
 def _tell(server: redis.Redis, what: str, terminal_id: str) -> None:

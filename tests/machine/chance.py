@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from hashlib import shake_256
 from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 from unittest.mock import patch
 
 import time_machine
@@ -51,7 +51,7 @@ class Chance:
         changed = (
             (random, "_urandom", self.octets),
             (jose, "generate_key", self.key),
-            (celery.app, "send_task", self._nudge),
+            (celery.post, "send", self._nudge),
             (bearers, "time", travelled),
             (visits, "time", travelled),
         )
@@ -63,9 +63,9 @@ class Chance:
         finally:
             self.travel.stop()
 
-    def _nudge(self, task: str, args: tuple[str, ...], **more: Any) -> None:
+    def _nudge(self, task: str, ident: str) -> None:
         if task == "terminals.tasks.deliver":
-            self.nudged.append(args[0])
+            self.nudged.append(ident)
 
     def begin_anew(self) -> None:
         """A run begins: the same draws again, at the same hour."""

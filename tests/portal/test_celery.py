@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import redis
-from celery import Celery
 from django.conf import settings
 from django.db import connection
 
@@ -20,6 +19,7 @@ from portal import celery as carrier
 from portal import redis_server
 from portal.breaker import Breaker
 from portal.celery import app, nudge
+from portal.post import Post
 from portal.supervisor import parts
 
 TASK = "portal.tasks.send_message"
@@ -50,6 +50,42 @@ def test_a_message_carries_one_opaque_id_and_no_more(redis_client: redis.Redis) 
     assert message["headers"]["task"] == TASK
     assert message["headers"]["argsrepr"] == "('some-id',)"
     assert message["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("task", carrier.ROUTES)
+def test_a_nudge_is_the_message_that_celery_itself_would_send(redis_client: redis.Redis, task: str) -> None:
+    ident = "cmd_0-Az_" + "9" * 16
+    nudge(task, ident)
+    app.send_task(task, args=(ident,), retry=False)
+    celerys, ours = (json.loads(raw) for raw in redis_client.lrange(key_of(task), 0, -1))
+    names = [(one["headers"]["id"], one["properties"]["delivery_tag"]) for one in (celerys, ours)]
+    assert len({*names[0], *names[1]}) == 4
+    for one in (celerys, ours):
+        assert (
+            one["headers"].pop("id")
+            == one["headers"].pop("root_id")
+            == one["properties"].pop("correlation_id")
+        )
+        assert one["properties"].pop("delivery_tag")
+    assert ours == celerys
+
+
+def test_no_two_nudges_have_the_same_name(redis_client: redis.Redis) -> None:
+    for _ in range(20):
+        nudge(TASK, "some-id")
+    messages = [json.loads(raw) for raw in redis_client.lrange(key_of(TASK), 0, -1)]
+    assert len({message["headers"]["id"] for message in messages}) == 20
+    assert len({message["properties"]["delivery_tag"] for message in messages}) == 20
+
+
+@pytest.mark.parametrize("ident", ['"], {}', "", "a b", "x" * 65, "é"])
+def test_what_is_no_id_goes_nowhere(redis_client: redis.Redis, ident: str) -> None:
+    assert nudge(TASK, ident) is False
+    assert redis_client.llen(key_of(TASK)) == 0
+
+
+def key_of(task: str) -> str:
+    return f"{PREFIX}{carrier.ROUTES[task]['queue']}"
 
 
 def test_every_task_that_is_called_by_name_exists() -> None:
@@ -95,17 +131,13 @@ def hung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess
     """A broker of our own that has answered once and can be stopped in its tracks."""
     process = redis_server.start(tmp_path, tmp_path / "redis.log")
     redis_server.wait_until_ready(tmp_path, process)
-    url = carrier.broker_url(redis_server.redis_url(tmp_path))
-    other = Celery("other", broker=url)
-    other.conf.update(broker_transport_options=carrier.TRANSPORT, task_publish_retry=False)
-    monkeypatch.setattr(carrier, "app", other)
+    monkeypatch.setattr(carrier, "post", Post(app, redis_server.redis_url(tmp_path), str(PREFIX)))
     monkeypatch.setattr(carrier, "breaker", Breaker(pause_s=5))
     assert nudge(TASK, "warm-up") is True
     yield process
     process.send_signal(signal.SIGCONT)
     process.kill()
     process.wait()
-    other.pool.force_close_all()
 
 
 def timed() -> tuple[bool, float]:
