@@ -17,7 +17,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import redis
 from django.conf import settings
@@ -133,11 +133,11 @@ def push_many(items: Iterable[tuple[str, Item]], *, wake: bool = True) -> None:
         pipe.execute()
 
 
-def _put(terminal_id: str, members: list[str], *, wake: bool) -> tuple[str, int, *tuple[str, ...]]:
+def _put(terminal_id: str, members: list[str], *, wake: bool) -> list[Any]:
     """`_PUT` and what it is called with."""
     keys = key_of(terminal_id), NEWS, GENERATION
     limits = str(KEEP_S), str(NEWS_KEPT), WAKE if wake else CHANGE, terminal_id, str(CARRIED_MAX)
-    return _PUT, len(keys), *keys, *limits, *members
+    return [_PUT, len(keys), *keys, *limits, *members]
 
 
 def _tell(server: redis.Redis, what: str, terminal_id: str) -> None:
