@@ -23,7 +23,8 @@ CHOOSING: Final = ("proved", "setting")
 OPEN: Final = (*BEFORE, *CHOOSING)
 # From where to where a browser leads its own recovery, …
 BY_BROWSER: Final = {
-    "proving": {"proved"},
+    # On to the password when the owner had said at home for whom.
+    "proving": {"proved", "setting"},
     "proved": {"setting", "done", "abandoned"},
     "setting": {"proved", "dispatched", "done"},
     "dispatched": {"failed", "done"},

@@ -16,7 +16,7 @@ from django_otp import DEVICE_ID_SESSION_KEY
 from django_otp.oath import hotp
 
 from portal import puzzles
-from portal.devices import SMSDevice
+from portal.devices import SMSDevice, TOTPDevice
 from recovery.binding import digest_of
 from tests.sittings.watching import Deed, Watch
 from tests.sittings.world import Cast
@@ -143,6 +143,11 @@ class App:
         self.key = base64.b32decode(cast.app_seed)
         self.id = str(cast.app_id)
         self.used = -1
+
+    @property
+    def last_step(self) -> int:
+        """The half minute whose code the server took last."""
+        return TOTPDevice.objects.values_list("last_step", flat=True).get(pk=self.id)
 
     def code(self, steps_ago: int = 0) -> str:
         """What it shows now, or showed some half minutes ago."""

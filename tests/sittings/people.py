@@ -197,7 +197,10 @@ class People:
         code = {"right": self.app.code(), "old": self.app.code(4)}.get(typed, "000000")
         counts = self.app.counts(code)
         deed = browser.deed(proof=Given("totp") if counts else None)
-        if browser.post(f"{page}/app", {"app": self.app.id, "code": code}, deed).status_code == 302:
+        before = self.app.last_step, len(browser.watch.rows.proofs)
+        browser.post(f"{page}/app", {"app": self.app.id, "code": code}, deed)
+        # A page that is over leads elsewhere without having looked at the code.
+        if before != (self.app.last_step, len(browser.watch.rows.proofs)):
             self.app.spend(code)
 
     def _by_paper(self, browser: Browser, page: str, typed: str) -> None:

@@ -38,6 +38,7 @@ CHALLENGE: Final = "id purpose subject attempts sends used_at expires_at".split(
 CHANGE: Final = "id what state old new address_id challenge_id number ends_at".split()
 COMMAND: Final = "id kind state terminal_id operator_number requested_by".split()
 ANSWER: Final = "id terminal_id operator_number recovery_ref".split()
+PROVEN: Final = ("proved", "setting")
 EVER_OPEN: Final = ("queued", "fetched")
 
 
@@ -149,7 +150,7 @@ class Watch:
         if before["merchant_id"] not in (None, now["merchant_id"]):
             raise AssertionError("a recovery is another shop's now")
         if before["browser_digest"] != now["browser_digest"]:
-            assert mine and state == "proved", "another browser has it without a proof"
+            assert mine and state in PROVEN, "another browser has it without a proof"
         if not mine:
             same = ("terminal_id", "operator_number")
             assert [before[name] for name in same] == [now[name] for name in same], "somebody else chose"
@@ -166,8 +167,9 @@ class Watch:
             assert now["proved_at"] is not None and now["merchant_id"] is not None, "chosen without a proof"
         if state in ("setting", "dispatched"):
             assert now["terminal_id"] and now["operator_number"], "a step was left out"
-        if origin in BEFORE and state == "proved":
+        if origin in BEFORE and state in PROVEN:
             assert deed.code_of == now["challenge_id"], "proved without its code"
+            assert state == "proved" or before["operator_number"], "nobody had said for whom"
         if origin in OPEN and state in ("abandoned", "escalated") and not mine:
             assert moment(before["expires_at"]) <= time.time(), "it was ended before its time"
 
