@@ -147,7 +147,7 @@ class App:
     @property
     def last_step(self) -> int:
         """The half minute whose code the server took last."""
-        return TOTPDevice.objects.values_list("last_step", flat=True).get(pk=self.id)
+        return int(TOTPDevice.objects.values_list("last_step", flat=True).get(pk=self.id))
 
     def code(self, steps_ago: int = 0) -> str:
         """What it shows now, or showed some half minutes ago."""
