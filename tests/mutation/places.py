@@ -21,7 +21,15 @@ COVERED_BY: dict[str, tuple[str, ...]] = {
     "recovery/gates/decide.py": GATES,
     "recovery/gates/floors.py": GATES,
     "recovery/gates/policy.py": GATES,
-    "recovery/authority.py": (*GATES, *PROOFS, *JOURNEY, *OWNERS, "recovery/test_not_me.py"),
+    "recovery/authority.py": (
+        *GATES,
+        *PROOFS,
+        *JOURNEY,
+        *OWNERS,
+        "recovery/test_not_me.py",
+        "recovery/test_verification.py",
+        "recovery/test_what_if.py",
+    ),
     "recovery/proving.py": PROOFS,
     "portal/challenges.py": (*CODES, "recovery/test_delivery.py", "recovery/test_guessing.py"),
     "portal/limits.py": (

@@ -147,3 +147,56 @@ def test_a_code_that_was_typed_back_to_the_phone_is_known_to_the_sample(clock: T
     Message.objects.update(state="delivered")
     clock.shift(46)
     assert conversion._typed_back(conversion._sends(None, timezone.now())) == [True]
+
+
+# ── what counts, and whose breaker it is ────────────────────────────────────────────────────────────────────
+
+
+def test_T15_a_code_has_forty_five_seconds_to_be_typed(clock: Traveller) -> None:
+    sent(100)
+    clock.shift(44)
+    assert judge()
+    clock.shift(1)
+    assert not judge()
+
+
+def test_T15_only_codes_by_text_are_judged(clock: Traveller) -> None:
+    sent(100)
+    Message.objects.update(template="applied")
+    clock.shift(46)
+    assert judge()
+    Message.objects.update(template="code", channel="voice")
+    assert judge()
+    Message.objects.update(channel="sms")
+    assert not judge()
+
+
+def test_T15_another_breaker_is_another_matter(clock: Traveller) -> None:
+    now = timezone.now()
+    other = {"stopped_at": now, "retry_at": now, "trials": 3}
+    Circuit.objects.create(name="another", **other)
+    assert conversion.stands(now) and conversion.take(now) and ask() == ""
+    stop(clock)
+    assert not conversion.take(timezone.now())
+    assert Circuit.objects.filter(name="another", **other).exists()
+    stopped = Circuit.objects.get(name="texts")
+    assert (stopped.stopped_at, stopped.retry_at, stopped.trials) == (
+        timezone.now(),
+        timezone.now() + timedelta(minutes=10),
+        0,
+    )
+
+
+def test_T15_codes_typed_after_the_pause_let_texts_go_on_with_a_clean_sheet(clock: Traveller) -> None:
+    now = timezone.now()
+    Circuit.objects.create(name="another", stopped_at=now, retry_at=now, trials=3)
+    stop(clock)
+    clock.shift(600)
+    assert conversion.take(timezone.now())
+    sent(3, typed=True)
+    assert judge()
+    circuit = Circuit.objects.get(name="texts")
+    assert (circuit.stopped_at, circuit.retry_at, circuit.trials) == (None, None, 0)
+    assert circuit.counted_from == timezone.now()
+    assert AuditEvent.objects.get(tag="portal:texts:resumed").actor == "system"
+    assert Circuit.objects.get(name="another").trials == 3

@@ -145,3 +145,40 @@ def test_T15_thirty_at_once_spend_to_the_thousandth() -> None:
     assert Allowance.objects.get().taken == 45 * 7
     assert not look("text-money-overall", "", cost=45, amount=amount).ok
     assert look("text-money-overall", "", cost=44, amount=amount).ok
+
+
+# ── one guard after the other ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_T15_a_stranger_gets_no_text_and_spends_the_share_of_the_address(settings: LazySettings) -> None:
+    settings.REKEY_LIMITS = {"sms-per-address": "1/hour"}
+    block = "10.9.0.0/24"
+    assert texting.refusal(Ask(AT_HOME, block, None)) == "stranger"
+    assert texting.refusal(Ask(AT_HOME, block, make_merchant())) == "sms-per-address"
+    assert texting.refusal(Ask(AT_HOME, block, make_merchant(), source="browser:1")) == ""
+    assert texting.refusal(Ask(AT_HOME, "10.9.1.0/24", make_merchant())) == ""
+
+
+def test_T15_a_block_of_numbers_is_all_but_the_last_four_digits(settings: LazySettings) -> None:
+    settings.REKEY_LIMITS = {"sms-per-block": "1/day"}
+
+    def to(phone: str) -> str:
+        return texting.refusal(Ask(phone, f"10.8.{phone[-2:]}.0/24", make_merchant()))
+
+    assert [to("+8613800002046"), to("+8613800009947"), to("+8613800012048")] == ["", "sms-per-block", ""]
+
+
+def test_T15_what_another_guard_refused_costs_its_country_nothing(settings: LazySettings) -> None:
+    settings.REKEY_LIMITS = {"sms-per-phone": "1/day"}
+    settings.REKEY_DIAL_CODES = {"86": "2"}
+
+    def to(phone: str) -> str:
+        return texting.refusal(Ask(phone, "10.7.0.0/24", make_merchant()))
+
+    first, second = "+8613800002046", "+8613911112046"
+    assert [to(first), to(first), to(second)] == ["", "sms-per-phone", ""]
+
+
+def test_T15_a_country_is_open_with_a_cap_of_one(settings: LazySettings) -> None:
+    settings.REKEY_DIAL_CODES = {"852": "1"}
+    assert dialling.is_open(IN_HONG_KONG)

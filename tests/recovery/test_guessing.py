@@ -10,6 +10,7 @@ import time_machine
 from django.conf import LazySettings
 
 from portal import guessing
+from portal.audit import Tag
 from portal.challenges import check, open_challenge
 from portal.codes import derive_code
 from portal.limits import sweep_allowances
@@ -17,7 +18,7 @@ from portal.models import Allowance, AuditEvent, Challenge, Merchant
 from portal.secrets import pepper
 from recovery.models import Ticket
 from terminals import requests
-from tests.cast import PairedTill
+from tests.cast import PairedTill, make_merchant, make_other_merchant
 from tests.portal.parallel import in_parallel
 from tests.recovery.visitor import PHONE, Visitor, make_shop
 
@@ -176,3 +177,37 @@ def test_T12_the_figures_of_the_budgets() -> None:
     assert (from_one.get_expiry(), from_one.amount) == (30 * 86_400, 50)
     assert from_all.amount * 1e-6 == pytest.approx(0.01)
     assert from_one.amount * 1e-6 == pytest.approx(5e-5)
+
+
+# ── whose texts, and on whose word ──────────────────────────────────────────────────────────────────────────
+
+
+def test_T12_every_shop_with_this_phone_is_distrusted_no_other_and_it_is_on_record(till: PairedTill) -> None:
+    twin, other = make_merchant(number="898440158120077", phone=E164), make_other_merchant()
+    guess(50)
+    distrusting = AuditEvent.objects.filter(tag="portal:merchant:texts-distrusted")
+    shop = till.terminal.store.merchant
+    assert {event.merchant_id for event in distrusting} == {shop.pk, twin.pk}
+    assert [(event.actor, event.facts) for event in distrusting] == [
+        ("system", {"limit": "wrong-codes-per-phone"})
+    ] * 2
+    other.refresh_from_db()
+    assert other.texts_distrusted_at is None
+
+
+def test_T12_a_shop_is_trusted_again_by_itself_once_and_on_somebodys_word(till: PairedTill) -> None:
+    twin, shop = make_merchant(number="898440158120077", phone=E164), till.terminal.store.merchant
+    guess(50)
+    assert guessing.trust_again(shop, "user:7") is True
+    assert guessing.trust_again(shop, "user:7") is False
+    event = AuditEvent.objects.get(tag="portal:merchant:texts-trusted")
+    assert (event.actor, event.merchant_id) == ("user:7", shop.pk)
+    twin.refresh_from_db()
+    shop.refresh_from_db()
+    assert (shop.texts_distrusted_at, twin.texts_distrusted_at is None) == (None, False)
+
+
+def test_T12_the_alarm_of_the_whole_fleet_names_its_budget(till: PairedTill, settings: LazySettings) -> None:
+    settings.REKEY_LIMITS = {"wrong-codes-overall": "20/day"}
+    guess(20, phone="+8613800007777")
+    assert AuditEvent.objects.get(tag=Tag.GUESSING_ALARM.value).facts == {"limit": "wrong-codes-overall"}

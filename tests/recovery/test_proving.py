@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_otp.oath import hotp
 
 from portal import passkeys, recovery_codes
+from portal.challenges import Outcome
 from portal.devices import STEP_S, TOTPDevice
 from portal.models import Allowance, AuditEvent, Merchant, RecoveryCode, User
 from recovery import flow, proving
@@ -346,3 +347,23 @@ def test_of_twenty_at_once_one_gives_the_proof() -> None:
     given = in_parallel(20, lambda: give(recovery, Method.CONTACT, subject="somebody"))
     assert given.count(True) == 1
     assert Proof.objects.filter(method="contact").count() == 1
+
+
+# ── which app, which code ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_only_the_app_that_is_named_is_asked(visitor: Visitor) -> None:
+    merchant = visitor.recovery.merchant
+    first, second = make_owner(merchant), make_owner(merchant, "second")
+    asked, other = app_of(first), app_of(second)
+    assert not proving.by_app(visitor.recovery, str(other.pk), code_of(asked)).ok
+    assert proving.by_app(visitor.recovery, str(other.pk), code_of(other)).ok
+    assert Proof.objects.get(recovery=visitor.recovery, method="totp").subject == f"user:{second.pk}"
+
+
+def test_an_app_of_another_shop_and_a_code_that_was_never_sent_are_expired(visitor: Visitor) -> None:
+    stranger = app_of(make_owner(make_other_merchant(), "stranger"))
+    over = Outcome(False, "expired", 0)
+    assert proving.by_app(visitor.recovery, str(stranger.pk), code_of(stranger)) == over
+    assert proving.by_app(visitor.recovery, "0", "000000") == over
+    assert proving.by_address(visitor.recovery, Method.EMAIL, "000000") == over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import LazySettings
+from django.core.signing import Signer
 from time_machine import Traveller
 
 from portal import puzzles
+from portal.secrets import keyed_digest
 from recovery.models import Recovery
 from tests.portal.parallel import in_parallel
 from tests.recovery.visitor import PHONE, SHOP, Visitor, make_shop, texts_to
@@ -170,3 +173,33 @@ def used_up_by_neighbours() -> str:
 def test_a_site_can_do_without(settings: LazySettings) -> None:
     settings.REKEY_PUZZLE_BITS = 0
     assert [ask().status_code for _ in range(5)] == [302] * 5
+
+
+# ── the puzzle itself ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_T04_a_puzzle_is_good_for_ten_minutes_to_the_second(clock: Traveller) -> None:
+    text = puzzles.set_puzzle("a").text
+    clock.shift(600)
+    assert puzzles.read(text, "a") is not None
+    clock.shift(1)
+    assert puzzles.read(text, "a") is None
+
+
+def test_T04_what_was_signed_for_another_purpose_is_no_puzzle(clock: Traveller) -> None:
+    plain = puzzles.set_puzzle("a").text.rpartition(":")[0]
+    assert puzzles.read(Signer().sign(plain), "a") is None
+    assert plain.rpartition(".")[2] == keyed_digest("puzzle", "a")[:16]
+
+
+def test_T04_the_easiest_puzzle_is_one_bit_and_none_is_none(settings: LazySettings) -> None:
+    settings.REKEY_PUZZLE_BITS = 1
+    assert [puzzles.is_due("somebody") for _ in range(4)] == [False, False, False, True]
+    settings.REKEY_PUZZLE_BITS = 0
+    assert not puzzles.is_due("somebody")
+
+
+@pytest.mark.parametrize("text", [str(number) for number in range(20)])
+def test_T04_zero_bits_are_those_a_digest_begins_with(text: str) -> None:
+    bits = f"{int(hashlib.sha256(text.encode()).hexdigest(), 16):0256b}"
+    assert puzzles.zero_bits(text) == bits.index("1")
