@@ -19,7 +19,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from portal.forms import PlainForm
 from portal.models import User
 from recovery.desk.clocks import Service, in_force
 from recovery.desk.escalation import due_by
@@ -120,7 +119,7 @@ class TicketList(ChangeList):
             ticket.clock = clock_of(ticket, served, now)
 
 
-class AssignForm(PlainForm, ActionForm):
+class AssignForm(ActionForm):
     """Whom the chosen tickets go to, beside what is to be done."""
 
     to = forms.ModelChoiceField(

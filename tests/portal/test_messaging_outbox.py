@@ -271,6 +271,7 @@ LONGEST = {
     "left": "10",
     "number": "CWWW-WWWW",
     "tail": "8888",
+    "count": "888",
 }
 
 
@@ -301,7 +302,7 @@ def test_T18_a_code_comes_with_its_life_and_a_warning(
 
 def test_T18_names_of_shops_and_people_have_no_place_in_a_text() -> None:
     places = set(re.findall(r"{(\w+)}", repr(TEXTS)))
-    assert places == {"code", "terminal", "operator", "hotline", "left", "number", "tail"}
+    assert places == {"code", "terminal", "operator", "hotline", "left", "number", "tail", "count"}
 
 
 def test_a_text_without_its_value_is_an_error_and_not_a_text() -> None:

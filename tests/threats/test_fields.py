@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.apps import apps
 from django.conf import LazySettings
+from django.contrib.admin.helpers import ActionForm
 from django.db import models, transaction
 from django.forms import BaseForm, ModelForm
 from django.http import QueryDict
@@ -50,7 +51,8 @@ def forms_of_pages() -> list[type[Any]]:
 def is_of_a_page(kind: type[Any]) -> bool:
     """Whether it is ours and no line of the admin."""
     parts = kind.__module__.split(".")
-    line_of_the_admin = "directory" in parts and issubclass(kind, ModelForm)
+    # The admin itself sends the action of a list twice to its form.
+    line_of_the_admin = issubclass(kind, ActionForm) or ("directory" in parts and issubclass(kind, ModelForm))
     return parts[0] in OURS and not {"admin", "policy_admin"} & set(parts) and not line_of_the_admin
 
 
