@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 import uuid
 
 from celery import Celery
@@ -52,10 +53,16 @@ class Post:
         self._url = url
         self._prefix = prefix
         self._forms: dict[str, Form] = {}
+        # A queue in memory is the whole process's: two first messages at once could be taken for each other.
+        self._making = threading.Lock()
 
     def send(self, task: str, ident: str) -> None:
         """Ask a worker to run the task of this name with `ident`. Raises redis.RedisError."""
-        form = self._forms.get(task)
-        if form is None:
-            form = self._forms[task] = Form(self._app, task)
+        form = self._forms.get(task) or self._made(task)
         ask(client(self._url), "LPUSH", self._prefix + form.queue, form.filled(ident))
+
+    def _made(self, task: str) -> Form:
+        with self._making:
+            if task not in self._forms:
+                self._forms[task] = Form(self._app, task)
+            return self._forms[task]
